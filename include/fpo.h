@@ -1,0 +1,485 @@
+/* fpo.h: the C interface of libfpo, and its contract.
+ *
+ * libfpo holds reward models, foresighted (FPO) penalties and the controlled environments of
+ * iterative RLHF. Gauthier, Bach and Jordan, "Explaining and Preventing Alignment Collapse in
+ * Iterative RLHF", arXiv:2605.04266, 2026.
+ *
+ * Status     Every function that can fail returns an int32_t status; FPO_OK is 0. On failure
+ *            nothing is written to any output, and fpo_last_error() names the argument and says
+ *            what was expected. Nothing that a caller can pass ends the process.
+ * Arrays     Row-major. A leading dimension (`ld...`) counts elements between rows and is at least
+ *            the number of columns. All outputs are allocated by the caller and must not overlap
+ *            the inputs unless "in place" is said. n = 0 rows is valid and writes nothing.
+ * Numbers    `_f64` functions read and write double, `_f32` functions float. Inputs must be finite
+ *            unless said otherwise (FPO_ERR_NONFINITE).
+ * Configs    A struct that begins with `struct_size` is filled by its `_init` function and then
+ *            edited. A shorter struct of an older header is accepted, a longer one too if its
+ *            unknown tail is zero. Defaults live in the library only; see fpo_parameter_info().
+ * Ownership  Every `_create` has a `_destroy`, which accepts NULL. The library copies what it
+ *            needs: no pointer that you pass is kept after the call returns.
+ * Threads    Distinct handles may be used from distinct threads at once. One handle serves one
+ *            thread at a time: a second call meets FPO_ERR_BUSY. `_cancel` may be called from any
+ *            thread or signal handler. The last error is per thread. Results never depend on the
+ *            number of threads.
+ * Fork       A child of fork() may use the library; it starts its own worker threads.
+ */
+#ifndef FPO_H
+#define FPO_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define FPO_API __attribute__((visibility("default")))
+#else
+#define FPO_API
+#endif
+
+/* ------------------------------------------------------------------------- Library */
+
+#define FPO_VERSION "0.1.0"
+#define FPO_ABI_MAJOR 0u /* raised when a caller must be recompiled; equals the soname number  */
+#define FPO_ABI_MINOR 1u /* raised when functions, fields or constants are appended            */
+
+/* Status codes. Values are never reused. */
+enum {
+    FPO_OK = 0,
+    FPO_ERR_NULL = 1,         /* a pointer is NULL where none may be                           */
+    FPO_ERR_DOMAIN = 2,       /* a number is outside its domain                                */
+    FPO_ERR_SHAPE = 3,        /* sizes disagree, or a leading dimension is too small           */
+    FPO_ERR_NONFINITE = 4,    /* an input holds a NaN or an infinity                           */
+    FPO_ERR_MEMORY = 5,       /* an allocation failed, or would be absurdly large              */
+    FPO_ERR_ABI = 6,          /* struct_size does not belong to this library                   */
+    FPO_ERR_FORMAT = 7,       /* saved bytes do not belong to this object                      */
+    FPO_ERR_CANCELLED = 8,    /* stopped by fpo_simulation_cancel(); the handle remains usable */
+    FPO_ERR_BUSY = 9,         /* another thread is inside this handle                          */
+    FPO_ERR_SINGULAR = 10,    /* a matrix is not positive definite                             */
+    FPO_ERR_CONVERGENCE = 11, /* an iteration ended before its tolerance                       */
+    FPO_ERR_CPU = 12,         /* this processor lacks x86-64-v3 (AVX2 and FMA)                 */
+    FPO_ERR_INTERNAL = 99
+};
+
+/* ABI_MAJOR << 16 | ABI_MINOR of the library that is loaded. */
+FPO_API uint32_t fpo_abi_version(void);
+
+/* "major.minor.patch" of the library that is loaded; static storage. */
+FPO_API const char *fpo_version(void);
+
+/* The short name of a status ("shape"); static storage, never NULL, any value is accepted. */
+FPO_API const char *fpo_status_name(int32_t status);
+
+/* What this thread's last failing call had to say; valid until its next call. Never NULL. */
+FPO_API const char *fpo_last_error(void);
+
+/* "key=value" lines: version, abi, cpu_level, cpu_level_detected, lanes_f32, lanes_f64, threads,
+ * blas, blas_core. Copies at most `capacity` bytes with a final NUL into `buffer` (NULL if
+ * capacity is 0) and stores the full size, NUL included, in `*needed` (may be NULL). */
+FPO_API int32_t fpo_build_info(char *buffer, size_t capacity, size_t *needed);
+
+/* How many threads parallel work may use, the caller's own included. 0 = as many as the process
+ * may run on (affinity and cgroup limits respected), the default. At most 1024. */
+FPO_API int32_t fpo_set_num_threads(int32_t count);
+FPO_API int32_t fpo_get_num_threads(void);
+
+/* Parameters of the config structs, for bindings: name, type, default, bounds and documentation
+ * come from the library alone. */
+enum { FPO_CONFIG_ENVIRONMENT_LINEAR = 0, FPO_CONFIG_ENVIRONMENT_NEURAL = 1, FPO_CONFIG_PENALTY = 2 };
+enum { FPO_TYPE_INT32 = 0, FPO_TYPE_FLOAT64 = 1 };
+
+typedef struct fpo_parameter {
+    const char *name;       /* the field's name; static storage                        */
+    const char *doc;        /* one sentence with its unit and source; static storage   */
+    const char *choices;    /* names of an enumerated int32, comma-separated; or NULL  */
+    double default_value;   /* for the config that was asked about                     */
+    double minimum;         /* inclusive                                               */
+    double maximum;         /* inclusive; may be +infinity                             */
+    uint32_t offset;        /* byte offset in the struct                               */
+    int32_t type;           /* FPO_TYPE_...; an int32 array has count > 1              */
+    int32_t count;          /* elements: 1 for a scalar                                */
+} fpo_parameter;
+
+/* The `index`-th parameter of a config; FPO_ERR_DOMAIN past the last, which ends an enumeration. */
+FPO_API int32_t fpo_parameter_info(int32_t config, int32_t index, fpo_parameter *out);
+
+/* -------------------------------------------------------------------------- Random */
+
+/* Threefry-2x32-20 (Salmon et al., SC 2011), counter based: a key is 64 bits, element i of a
+ * stream depends on (key, i) alone, and keys split without a global state. */
+
+/* The key of a seed, and the `index`-th child of a key. Total functions. */
+FPO_API uint64_t fpo_random_key(uint64_t seed);
+FPO_API uint64_t fpo_random_fold(uint64_t key, uint64_t index);
+
+/* n draws: uniform on (0, 1), 23 bits; standard normal by Box-Muller, two to a counter. */
+FPO_API int32_t fpo_random_uniform_f64(uint64_t key, size_t n, double *out);
+FPO_API int32_t fpo_random_uniform_f32(uint64_t key, size_t n, float *out);
+FPO_API int32_t fpo_random_normal_f64(uint64_t key, size_t n, double *out);
+FPO_API int32_t fpo_random_normal_f32(uint64_t key, size_t n, float *out);
+
+/* ------------------------------------------------------------------------ Numerics */
+
+/* Elementwise y = f(x), in place allowed (y == x), NaN and infinities are passed through as the
+ * limits of f. Bounds on the error in units in the last place stand in docs/math/elementary.md. */
+FPO_API int32_t fpo_exp_f32(size_t n, const float *x, float *y);
+FPO_API int32_t fpo_exp_f64(size_t n, const double *x, double *y);
+FPO_API int32_t fpo_log_f32(size_t n, const float *x, float *y);
+FPO_API int32_t fpo_log_f64(size_t n, const double *x, double *y);
+FPO_API int32_t fpo_tanh_f32(size_t n, const float *x, float *y);
+FPO_API int32_t fpo_tanh_f64(size_t n, const double *x, double *y);
+FPO_API int32_t fpo_sigmoid_f32(size_t n, const float *x, float *y);
+FPO_API int32_t fpo_sigmoid_f64(size_t n, const double *x, double *y);
+FPO_API int32_t fpo_softplus_f32(size_t n, const float *x, float *y); /* log(1 + e^x) */
+FPO_API int32_t fpo_softplus_f64(size_t n, const double *x, double *y);
+
+/* Solves A X = B for a symmetric positive definite A (n, n), of which the lower triangle is read;
+ * B and X are (n, m). Cholesky; FPO_ERR_SINGULAR if A is not positive definite. */
+FPO_API int32_t fpo_cholesky_solve_f64(size_t n, size_t m, const double *a, size_t lda,
+                                       const double *b, size_t ldb, double *x, size_t ldx);
+
+/* Solves A x = b for a symmetric positive definite A (n, n) by conjugate gradient, until
+ * |b - A x| <= tolerance * |b|; `*iterations` may be NULL. FPO_ERR_CONVERGENCE, with nothing
+ * written, after max_iterations. */
+FPO_API int32_t fpo_conjugate_gradient_f64(size_t n, const double *a, size_t lda, const double *b,
+                                           double tolerance, int64_t max_iterations, double *x,
+                                           int64_t *iterations);
+
+/* Ridge regression around the mean, as residual FPO uses it: with mu = mean x, ubar = mean u,
+ *   coefficients = ((X - mu)^T (X - mu) + kappa I)^-1 (X - mu)^T (u - ubar)          (d)
+ *   u_hat(x)     = ubar + (x - mu) . coefficients
+ * x (n, d), u (n), n >= 1, kappa > 0; solved in the smaller of the primal and the dual form. */
+FPO_API int32_t fpo_ridge_f64(size_t n, size_t d, const double *x, size_t ldx, const double *u,
+                              double kappa, double *coefficients, double *mean_x, double *mean_u);
+
+/* ----------------------------------------------------------------------- Penalties */
+
+/* A reward model's user brings arrays: per-sample gradients (or features, for a linear head), and
+ * gets penalties P, to be subtracted from the reward after multiplication by a weight lambda.
+ * With `reference` NULL the loss is the squared error and v = g; with a reference it is
+ * Bradley-Terry and v = g - g_reference. Rows are samples: gradients g (n, p).
+ *
+ *   practical                  P = <v, g>                   (FPO, arXiv:2605.04266)
+ *   practical, shift-invariant P = <v, v>, never negative
+ *   relaxed, residual          P = e <v, g>                 e: overconfidence
+ *   exact                      P = e <v, (H + delta I)^-1 gbar>,   H = (1/n) sum_i c_i v_i v_i^T
+ *
+ * Sums run in double in an order that does not depend on the number of threads. */
+
+/* Overconfidence e. reference_reward NULL: squared error, e = reward - label. Otherwise
+ * Bradley-Terry, e = sigmoid(reward - reference_reward) - label, with a soft label in [0, 1]. */
+FPO_API int32_t fpo_overconfidence_f64(size_t n, const double *reward,
+                                       const double *reference_reward, const double *label,
+                                       double *overconfidence);
+
+/* shift_invariant: 0 or 1. */
+FPO_API int32_t fpo_practical_penalty_f64(size_t n, size_t p, const double *gradients, size_t ldg,
+                                          const double *reference, size_t ldr,
+                                          int32_t shift_invariant, double *penalty);
+FPO_API int32_t fpo_practical_penalty_f32(size_t n, size_t p, const float *gradients, size_t ldg,
+                                          const float *reference, size_t ldr,
+                                          int32_t shift_invariant, double *penalty);
+
+/* The relaxed penalty, and with an estimated overconfidence the residual one. */
+FPO_API int32_t fpo_relaxed_penalty_f64(size_t n, size_t p, const double *gradients, size_t ldg,
+                                        const double *reference, size_t ldr,
+                                        const double *overconfidence, double *penalty);
+FPO_API int32_t fpo_relaxed_penalty_f32(size_t n, size_t p, const float *gradients, size_t ldg,
+                                        const float *reference, size_t ldr,
+                                        const double *overconfidence, double *penalty);
+
+/* The exact penalty through the damped Gauss-Newton Hessian of the loss over these n samples.
+ * curvature c (n), or NULL for all ones (squared error with the factor 2 absorbed in lambda; for
+ * Bradley-Terry pass c = s (1 - s), s = sigmoid(reward - reference_reward)). mean_gradient gbar
+ * (p), or NULL for the mean of `gradients`. damping delta > 0. The Gram form solves an (n, n)
+ * system by Cholesky; the conjugate-gradient form never forms a matrix, and `tolerance` and
+ * `max_iterations` are for it alone (the Gram form ignores them). */
+enum { FPO_SOLVER_GRAM = 0, FPO_SOLVER_CONJUGATE_GRADIENT = 1 };
+FPO_API int32_t fpo_exact_penalty_f64(size_t n, size_t p, const double *gradients, size_t ldg,
+                                      const double *reference, size_t ldr,
+                                      const double *overconfidence, const double *curvature,
+                                      const double *mean_gradient, double damping, int32_t solver,
+                                      double tolerance, int64_t max_iterations, double *penalty);
+
+/* TracIn (Pruthi et al., arXiv:2002.08484, eq. 2) at one checkpoint with learning rate eta:
+ *   self-influence   eta |g_i|^2             (n)
+ *   influence        eta <g_i, g'_j>         (n, m)
+ * Sum over checkpoints in the caller. Gradients are those of the loss. */
+FPO_API int32_t fpo_self_influence_f64(size_t n, size_t p, const double *gradients, size_t ldg,
+                                       double learning_rate, double *influence);
+FPO_API int32_t fpo_self_influence_f32(size_t n, size_t p, const float *gradients, size_t ldg,
+                                       double learning_rate, double *influence);
+FPO_API int32_t fpo_influence_f64(size_t n, size_t m, size_t p, const double *gradients, size_t ldg,
+                                  const double *others, size_t ldo, double learning_rate,
+                                  double *influence, size_t ldi);
+FPO_API int32_t fpo_influence_f32(size_t n, size_t m, size_t p, const float *gradients, size_t ldg,
+                                  const float *others, size_t ldo, double learning_rate,
+                                  double *influence, size_t ldi);
+
+/* ---------------------------------------------------------------------- Optimisers */
+
+enum { FPO_OPTIMIZER_SGD = 0, FPO_OPTIMIZER_ADAM = 1, FPO_OPTIMIZER_ADAMW = 2 };
+
+typedef struct fpo_optimizer fpo_optimizer;
+typedef struct fpo_optimizer_config {
+    uint32_t struct_size;
+    int32_t kind;         /* FPO_OPTIMIZER_...; default ADAM                                    */
+    double learning_rate; /* > 0; default 1e-3                                                  */
+    double beta1, beta2;  /* in [0, 1); 0.9, 0.999 (Kingma and Ba, arXiv:1412.6980)             */
+    double epsilon;       /* > 0; 1e-8, added to the root of the bias-corrected second moment   */
+    double momentum;      /* SGD only, in [0, 1); 0                                             */
+    double weight_decay;  /* >= 0; SGD, ADAM: added to the gradient; ADAMW: decoupled; 0        */
+} fpo_optimizer_config;
+
+FPO_API int32_t fpo_optimizer_config_init(fpo_optimizer_config *config, uint32_t struct_size);
+FPO_API int32_t fpo_optimizer_create(const fpo_optimizer_config *config, size_t count,
+                                     fpo_optimizer **out);
+/* One step on `count` parameters, in place. Nothing changes on failure. */
+FPO_API int32_t fpo_optimizer_step(fpo_optimizer *optimizer, double *parameters,
+                                   const double *gradient);
+FPO_API void fpo_optimizer_destroy(fpo_optimizer *optimizer);
+
+/* ------------------------------------------------------------------- Reward models */
+
+/* A reward r(y) of an action y (d): LinearReward r = w . y (+ b), or MLPReward with softplus
+ * between linear layers. Parameters are one flat vector; tensors keep the names and the (out, in)
+ * shapes of torch.nn.Sequential: "net.0.weight", "net.0.bias", "net.2.weight", ... */
+typedef struct fpo_reward_model fpo_reward_model;
+
+typedef struct fpo_tensor {
+    char name[64];
+    int64_t rows, columns; /* a bias has one column */
+    int64_t offset;        /* in elements, in the flat vector */
+} fpo_tensor;
+
+/* Parameters start at zero. bias: 0 or 1. */
+FPO_API int32_t fpo_reward_model_create_linear(int64_t dimension, int32_t bias,
+                                               fpo_reward_model **out);
+/* hidden_count >= 1 hidden layers with `hidden` units each. */
+FPO_API int32_t fpo_reward_model_create_mlp(int64_t dimension, int32_t hidden_count,
+                                            const int64_t *hidden, fpo_reward_model **out);
+FPO_API void fpo_reward_model_destroy(fpo_reward_model *model);
+
+FPO_API int32_t fpo_reward_model_dimension(const fpo_reward_model *model, int64_t *out);
+FPO_API int32_t fpo_reward_model_parameter_count(const fpo_reward_model *model, int64_t *out);
+/* FPO_ERR_DOMAIN past the last tensor, which ends an enumeration. */
+FPO_API int32_t fpo_reward_model_tensor(const fpo_reward_model *model, int32_t index,
+                                        fpo_tensor *out);
+FPO_API int32_t fpo_reward_model_get_parameters(const fpo_reward_model *model, double *out);
+FPO_API int32_t fpo_reward_model_set_parameters(fpo_reward_model *model, const double *parameters);
+/* Weights normal(0, scale^2), biases 0. */
+FPO_API int32_t fpo_reward_model_initialize(fpo_reward_model *model, uint64_t key, double scale);
+
+/* reward (n) of actions (n, d). */
+FPO_API int32_t fpo_reward_model_reward_f64(const fpo_reward_model *model, size_t n,
+                                            const double *action, size_t lda, double *reward);
+/* Slope of the reward in the action (n, d). */
+FPO_API int32_t fpo_reward_model_slope_f64(const fpo_reward_model *model, size_t n,
+                                           const double *action, size_t lda, double *slope,
+                                           size_t lds);
+/* Per-sample gradients of the reward in the parameters (n, p). */
+FPO_API int32_t fpo_reward_model_gradients_f64(const fpo_reward_model *model, size_t n,
+                                               const double *action, size_t lda, double *gradients,
+                                               size_t ldg);
+/* Gram matrix <g(a_i), g(b_j)> (n, m) by ghost inner products: no gradient is formed. */
+FPO_API int32_t fpo_reward_model_gram_f64(const fpo_reward_model *model, size_t n, const double *a,
+                                          size_t lda, size_t m, const double *b, size_t ldb,
+                                          double *gram, size_t ldgram);
+/* Mean loss over n samples and its gradient (p). reference NULL: squared error (r - label)^2;
+ * otherwise Bradley-Terry with soft label in [0, 1], -label log s - (1 - label) log(1 - s),
+ * s = sigmoid(r(action) - r(reference)). `gradient` may be NULL. */
+FPO_API int32_t fpo_reward_model_loss_f64(const fpo_reward_model *model, size_t n,
+                                          const double *action, size_t lda, const double *reference,
+                                          size_t ldr, const double *label, double *loss,
+                                          double *gradient);
+
+/* The direction w = (H + damping I)^-1 gbar (p) of the exact penalty: H the Gauss-Newton Hessian
+ * of the loss on the n training samples (squared error without its factor 2 if reference is NULL,
+ * else Bradley-Terry), gbar the mean reward gradient over the m policy samples. */
+FPO_API int32_t fpo_reward_model_steering_direction_f64(
+    const fpo_reward_model *model, size_t n, const double *action, size_t lda,
+    const double *reference, size_t ldr, size_t m, const double *policy_action, size_t ldp,
+    double damping, int32_t solver, double tolerance, int64_t max_iterations, double *direction);
+
+/* The penalty P = e A of each action and its slope in the action (n, d), `slope` may be NULL.
+ *   e   label NULL: 1 (practical). Otherwise r - label, or with references
+ *       sigmoid(r - r_reference) - label (relaxed with the oracle's label, residual with an
+ *       estimated one). label_slope (n, d) is the label's own slope in the action; NULL holds the
+ *       label constant.
+ *   A   direction NULL: <v, g(action)> (or <v, v> if shift_invariant); else <v, direction>.
+ *   v   g(action), or g(action) - g(reference) with references. */
+FPO_API int32_t fpo_reward_model_penalty_f64(
+    const fpo_reward_model *model, size_t n, const double *action, size_t lda,
+    const double *reference, size_t ldr, const double *label, const double *label_slope, size_t ldl,
+    const double *direction, int32_t shift_invariant, double *penalty, double *slope, size_t lds);
+
+/* -------------------------------------------------------------------- Environments */
+
+/* The controlled environments of arXiv:2605.04266: a policy N(theta, sigma^2 I) over actions y (d)
+ * climbs the reward model by pathwise gradients, minus an action cost and lambda times a penalty;
+ * then the reward model is retrained on fresh labels of the policy's own actions.
+ *
+ *   utility   U(y)   = utility_peak exp(-utility_decay |y - ideal|^2), ideal = utility_target on the
+ *                      signal coordinates (the first signal_dimension) and 0 on the noise ones
+ *   label     U~(y)  = U(y) + label_bias tanh(y_k) + label_noise z,  k = signal_dimension
+ *   objective f(y)   = r(y) - action_cost |y - centre|^2 - penalty_weight P(y)
+ *   policy    theta += rate clip(grad f(theta + sigma z)), inner_steps times a round
+ *   labels    labels_per_round actions theta + sigma z, of which the last label_buffer are kept
+ *   reward    reward_steps optimiser steps a round on the mean squared error over the buffer
+ *   annealing sigma, rate = final + (initial - final) (1 - (round / rounds)^annealing_power)
+ */
+enum { FPO_REWARD_LINEAR = 0, FPO_REWARD_MLP = 1 };
+enum { FPO_PRECISION_FLOAT32 = 0, FPO_PRECISION_FLOAT64 = 1 };
+enum { FPO_GRADIENT_ANALYTIC = 0, FPO_GRADIENT_FORWARD_DIFFERENCE = 1 };
+#define FPO_MAX_HIDDEN 8
+
+/* Optimisers of the reward model: SGD decays the weights by (1 - weight_decay) a step, as
+ * published for the linear environment; ADAM adds weight_decay * w to the gradient, as published
+ * for the neural one; ADAMW decouples. */
+typedef struct fpo_environment {
+    uint32_t struct_size;
+    int32_t reward_model;               /* FPO_REWARD_...                                       */
+    int32_t hidden_count;               /* 0 to FPO_MAX_HIDDEN; 0 iff LINEAR                    */
+    int32_t hidden[FPO_MAX_HIDDEN];
+    int32_t reward_bias;                /* LINEAR only: r = w . y + b                           */
+    int32_t precision;                  /* FPO_PRECISION_...                                    */
+    int32_t gradient;                   /* FPO_GRADIENT_...                                     */
+    int32_t dimension;
+    int32_t signal_dimension;           /* 1 to dimension - 1                                   */
+    int32_t rounds;
+    int32_t inner_steps;
+    int32_t labels_per_round;
+    int32_t label_buffer;               /* >= labels_per_round                                  */
+    int32_t reward_steps;
+    int32_t reward_optimizer;           /* FPO_OPTIMIZER_...                                    */
+    int32_t reserved;                   /* 0                                                    */
+    double difference_step;             /* of the forward difference                            */
+    double utility_peak, utility_target, utility_decay;
+    double action_cost;
+    double penalty_weight;              /* lambda                                               */
+    double policy_learning_rate, policy_learning_rate_final;
+    double gradient_clip;               /* per coordinate; +infinity: none                      */
+    double exploration, exploration_final; /* sigma of the policy                               */
+    double annealing_power;
+    double label_exploration;           /* factor on sigma when labels are drawn; 1             */
+    double label_noise;                 /* sigma of z in the label                              */
+    double label_bias;
+    double reward_learning_rate;
+    double weight_decay;
+    double initial_weight_scale;        /* sigma of the initial weights                         */
+    double initial_signal_weight;       /* LINEAR only: mean of the initial signal weights      */
+} fpo_environment;
+
+/* Published defaults: `config` is FPO_CONFIG_ENVIRONMENT_LINEAR or ..._NEURAL. */
+FPO_API int32_t fpo_environment_init(fpo_environment *environment, uint32_t struct_size,
+                                     int32_t config);
+
+/* Penalties of the environments; see the section on penalties for the formulas. */
+enum {
+    FPO_PENALTY_MYOPIC = 0,
+    FPO_PENALTY_PRACTICAL = 1,
+    FPO_PENALTY_RELAXED = 2,
+    FPO_PENALTY_EXACT = 3,
+    FPO_PENALTY_RESIDUAL = 4
+};
+enum { FPO_CURVATURE_INVERSE = 0, FPO_CURVATURE_IDENTITY = 1 };
+enum { FPO_ALIGNMENT_MEAN = 0, FPO_ALIGNMENT_OWN = 1 };
+enum { FPO_ESTIMATOR_RIDGE = 0 };
+
+typedef struct fpo_penalty {
+    uint32_t struct_size;
+    int32_t kind;               /* FPO_PENALTY_...                                              */
+    double weight;              /* lambda; negative: the environment's penalty_weight           */
+    int32_t oracle_gradient;    /* RELAXED, EXACT: slope of the oracle's utility in the policy's
+                                 * gradient, 1 yes, 0 no, -1 as published (linear yes, neural no) */
+    int32_t curvature;          /* EXACT: FPO_CURVATURE_..., H^-1 or its replacement I          */
+    int32_t alignment;          /* EXACT: FPO_ALIGNMENT_..., gbar or its replacement g(y)       */
+    int32_t estimator;          /* RESIDUAL: FPO_ESTIMATOR_...                                  */
+    int32_t estimator_buffer;   /* RESIDUAL: labels it remembers; 0: the environment's buffer   */
+    int32_t estimator_gradient; /* RESIDUAL: slope of the estimate in the policy's gradient     */
+    double damping;             /* EXACT: delta > 0                                             */
+    double kappa;               /* RESIDUAL: > 0, the ridge                                     */
+} fpo_penalty;
+
+/* The defaults of a kind. The weight defaults to -1, and to 1 for EXACT, where lambda = 1 is the
+ * leader's true gradient. */
+FPO_API int32_t fpo_penalty_init(fpo_penalty *penalty, uint32_t struct_size, int32_t kind);
+
+/* Many games of one environment, one seed each. */
+typedef struct fpo_simulation fpo_simulation;
+
+/* What the games start from and draw; NULL where a default is wanted. p is the number of
+ * parameters of the reward model, tensors in the order of fpo_reward_model_tensor(). */
+typedef struct fpo_simulation_inputs {
+    uint32_t struct_size;
+    uint32_t reserved;             /* 0                                                         */
+    size_t count;                  /* games, at least 1                                         */
+    const uint64_t *seeds;         /* (count); required                                         */
+    const double *start;           /* (d) theta at round 0; NULL: 0                             */
+    const double *centre;          /* (d) centre of the action cost; NULL: 0                    */
+    const double *initial_weights; /* (count, p); NULL: drawn from the seeds                    */
+    const double *inner_noise;     /* (count, rounds, inner_steps, d); NULL: drawn              */
+    const double *label_noise;     /* (count, rounds, labels_per_round, d); NULL: drawn         */
+} fpo_simulation_inputs;
+
+FPO_API int32_t fpo_simulation_inputs_init(fpo_simulation_inputs *inputs, uint32_t struct_size);
+
+/* The noise arrays, alone among all inputs, are not copied: they must outlive the handle. */
+FPO_API int32_t fpo_simulation_create(const fpo_environment *environment,
+                                      const fpo_penalty *penalty,
+                                      const fpo_simulation_inputs *inputs, fpo_simulation **out);
+FPO_API void fpo_simulation_destroy(fpo_simulation *simulation);
+
+/* Where a trace goes: arrays (count, records) in double, NULL where not wanted; `action` is
+ * (count, records, d). Record 0 is the initial state; then one after every record_every rounds,
+ * taken after the policy's update and before the reward model retrains; the last round is always
+ * recorded. fpo_simulation_records() tells how many that makes. */
+typedef struct fpo_trace {
+    uint32_t struct_size;
+    uint32_t reserved;         /* 0                                                             */
+    double *utility;           /* U(theta)                                                      */
+    double *proxy_reward;      /* r(theta)                                                      */
+    double *signal;            /* |theta| over the signal coordinates                           */
+    double *noise;             /* |theta| over the noise coordinates                            */
+    double *overconfidence;    /* r(theta) - U~(theta), noise-free label                        */
+    double *slope_cosine;      /* cosine of grad r and grad U at theta; 0 where one vanishes    */
+    double *off_policy_error;  /* root mean square of r - U over probes theta + unit normals    */
+    double *sensitivity;       /* |g(theta)|^2                                                  */
+    double *penalty;           /* P(theta), not multiplied by lambda                            */
+    double *action;            /* theta, (count, records, d)                                    */
+} fpo_trace;
+
+FPO_API int32_t fpo_trace_init(fpo_trace *trace, uint32_t struct_size);
+FPO_API int32_t fpo_simulation_records(const fpo_simulation *simulation, int64_t record_every,
+                                       int64_t *out);
+
+/* Plays up to `rounds` further rounds of every game, and writes the records that fall into them to
+ * `trace` (may be NULL), whose arrays span the whole run. `*played` (may be NULL) tells how many
+ * rounds all games have finished in this call; it is less than asked for at the end of the game
+ * or after a cancel, which is FPO_ERR_CANCELLED and leaves all games at the same round. */
+FPO_API int32_t fpo_simulation_step(fpo_simulation *simulation, int64_t rounds,
+                                    int64_t record_every, const fpo_trace *trace, int64_t *played);
+
+/* Makes the current or next fpo_simulation_step() return FPO_ERR_CANCELLED at the next round. Any thread. */
+FPO_API void fpo_simulation_cancel(fpo_simulation *simulation);
+
+FPO_API int32_t fpo_simulation_round(const fpo_simulation *simulation, int64_t *out);
+/* The number p of parameters of one game's reward model. */
+FPO_API int32_t fpo_simulation_parameter_count(const fpo_simulation *simulation, int64_t *out);
+FPO_API int32_t fpo_simulation_actions(const fpo_simulation *simulation, double *out); /* (count, d) */
+FPO_API int32_t fpo_simulation_weights(const fpo_simulation *simulation, double *out); /* (count, p) */
+
+/* The complete state as bytes: a simulation created from the same environment, penalty and inputs
+ * and given these bytes goes on bit for bit. Two calls, as for fpo_build_info(). The bytes belong
+ * to this version of the library. */
+FPO_API int32_t fpo_simulation_save(const fpo_simulation *simulation, void *buffer,
+                                    size_t capacity, size_t *needed);
+FPO_API int32_t fpo_simulation_load(fpo_simulation *simulation, const void *bytes, size_t size);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* FPO_H */

@@ -1,0 +1,287 @@
+// Elementary functions of a vector. Polynomials are Chebyshev fits at 40 digits (docs/math/
+// elementary.md has the derivations, the fits and the measured errors).
+
+#if ELEMENT_F32
+    /// Adding it rounds to an integer that then stands in the low bits.
+    private let rounder: Element = 0x1.8p23
+    private let mantissaBits: Bits = 23
+    private let exponentBias: Bits = 127
+    private let ln2High: Element = 0x1.62ep-1  // 0.693115234375
+    private let ln2Low: Element = 3.194618494e-05
+    /// `e^x` is normal in between.
+    private let expLow: Element = -87.33, expHigh: Element = 88.72
+#else
+    private let rounder: Element = 0x1.8p52
+    private let mantissaBits: Bits = 52
+    private let exponentBias: Bits = 1023
+    private let ln2High: Element = 0x1.62e42fee00000p-1
+    private let ln2Low: Element = 1.90821492927058770002e-10
+    private let expLow: Element = -708.39, expHigh: Element = 709.78
+#endif
+
+/// `(eʳ − 1 − r) / r²` for `|r| ≤ ln 2 / 2`.
+@inline(__always)
+private func exponentialTail(_ r: Lanes) -> Lanes {
+    #if ELEMENT_F32
+        var p = all(0.0013926176119635958884)
+        p = fma(p, r, all(0.0083631730745137109028))
+        p = fma(p, r, all(0.041666554662050533982))
+        p = fma(p, r, all(0.1666657702559798819))
+        return fma(p, r, all(0.5))
+    #else
+        var p = all(2.09146793765839351e-9)
+        p = fma(p, r, all(2.5105206373957011116e-8))
+        p = fma(p, r, all(2.7557273661348636219e-7))
+        p = fma(p, r, all(2.7557255425746434282e-6))
+        p = fma(p, r, all(0.000024801587325533363819))
+        p = fma(p, r, all(0.00019841269874800491981))
+        p = fma(p, r, all(0.0013888888888883752417))
+        p = fma(p, r, all(0.008333333333326140884))
+        p = fma(p, r, all(0.041666666666666669752))
+        p = fma(p, r, all(0.16666666666666670986))
+        return fma(p, r, all(0.5))
+    #endif
+}
+
+/// `2 atanh(s) − 2 s = s³ Q(s²)`, for `s² ≤ 1/9`; `log(1 + u) = 2 atanh(u / (2 + u))`.
+@inline(__always)
+private func atanhTail(_ z: Lanes) -> Lanes {
+    #if ELEMENT_F32
+        var q = all(0.20787616855746752171)
+        q = fma(q, z, all(0.17464702465440774183))
+        q = fma(q, z, all(0.22264711209001324576))
+        q = fma(q, z, all(0.2857030572188366245))
+        q = fma(q, z, all(0.40000010769949664322))
+        return fma(q, z, all(0.6666666665002361401))
+    #else
+        var q = all(0.14938828485979847019)
+        q = fma(q, z, all(0.052834122281372712085))
+        q = fma(q, z, all(0.092319442733682474862))
+        q = fma(q, z, all(0.094571632072114846741))
+        q = fma(q, z, all(0.10531837812039883673))
+        q = fma(q, z, all(0.11764394102673769388))
+        q = fma(q, z, all(0.13333345323305978498))
+        q = fma(q, z, all(0.15384615076709172748))
+        q = fma(q, z, all(0.18181818186880556257))
+        q = fma(q, z, all(0.222222222221727887))
+        q = fma(q, z, all(0.28571428571428821812))
+        q = fma(q, z, all(0.39999999999999999502))
+        return fma(q, z, all(0.66666666666666666667))
+    #endif
+}
+
+/// `x = n ln 2 + r` with an integer `n` and `|r| ≤ ln 2 / 2`; `n` also in the low bits of `raised`.
+@inline(__always)
+private func reduce(_ x: Lanes) -> (r: Lanes, raised: Lanes) {
+    let raised = fma(x, all(1.44269504088896340736), all(rounder))
+    let n = raised - rounder
+    return (fma(n, all(-ln2Low), fma(n, all(-ln2High), x)), raised)
+}
+
+/// `2ⁿ` for the integer in the low bits of `raised`, which keeps `2ⁿ` normal.
+@inline(__always)
+private func power(_ raised: Lanes) -> Lanes {
+    lanes((bits(raised) &+ LaneBits(repeating: exponentBias)) &<< LaneBits(repeating: mantissaBits))
+}
+
+/// `eˣ`, with `x` clamped to where the result is normal. NaN stays NaN.
+@inline(__always)
+func exponential(_ x: Lanes) -> Lanes {
+    #if ELEMENT_F32
+        let (r, raised) = reduce(clamp(x, expLow, 88.0))
+    #else
+        let (r, raised) = reduce(clamp(x, expLow, 709.0))
+    #endif
+    let p = fma(exponentialTail(r), r * r, r) + 1
+    return p * power(raised)
+}
+
+/// `eˣ − 1` for `x ≤ 0`.
+@inline(__always)
+private func exponentialMinusOne(_ x: Lanes) -> Lanes {
+    let (r, raised) = reduce(x.replacing(with: expLow, where: x .< expLow))
+    let scale = power(raised)
+    return fma(fma(exponentialTail(r), r * r, r), scale, scale - 1)
+}
+
+/// `log(1 + u)` for `0 ≤ u ≤ 1`.
+@inline(__always)
+private func logarithmOnePlus(_ u: Lanes) -> Lanes {
+    let s = u / (u + 2)
+    let z = s * s
+    return fma(s * z, atanhTail(z), s + s)
+}
+
+/// `log(1 + eˣ)` and its derivative `1 / (1 + e⁻ˣ)`.
+@inline(__always)
+func softplusAndSigmoid(_ x: Lanes) -> (softplus: Lanes, sigmoid: Lanes) {
+    let e = exponential(-magnitude(x))
+    let inverse = 1 / (1 + e)
+    let positive = x.replacing(with: 0, where: x .< 0)
+    return (
+        positive + logarithmOnePlus(e), (e * inverse).replacing(with: inverse, where: x .>= 0)
+    )
+}
+
+/// `log x` for a normal `x > 0`.
+@inline(__always)
+func logarithm(_ x: Lanes) -> Lanes {
+    // x = 2ⁿ m with √½ ≤ m < √2.
+    #if ELEMENT_F32
+        let half: Bits = 0x3f35_04f3
+    #else
+        let half: Bits = 0x3fe6_a09e_667f_3bcd
+    #endif
+    let offset = bits(x) &- LaneBits(repeating: half)
+    // The arithmetic shift of a two's complement number, spelled with unsigned ones.
+    let sign = LaneBits(repeating: 1 &<< (Bits.bitWidth == 32 ? 31 : 63))
+    let biased = (offset ^ sign) &>> LaneBits(repeating: mantissaBits)
+    let shift = sign &>> LaneBits(repeating: mantissaBits)
+    let n = biased &- shift
+    let m = lanes(bits(x) &- (n &<< LaneBits(repeating: mantissaBits)))
+    let k = lanes(bits(all(rounder)) &+ n) - rounder
+    let f = m - 1
+    let s = f / (f + 2)
+    let z = s * s
+    // 2 atanh(s) = f − s (f − s² Q(s²)), with the leading term exact.
+    let correction = fma(-s, fma(-z, atanhTail(z), f), k * ln2Low)
+    return fma(k, all(ln2High), f + correction)
+}
+
+/// `sin` and `cos` of `2π u` for `0 ≤ u ≤ 1`.
+@inline(__always)
+func sineAndCosine(turns u: Lanes) -> (sine: Lanes, cosine: Lanes) {
+    let raised = fma(u, all(4), all(rounder))
+    let f = fma(u, all(4), rounder - raised)  // u in quarter turns, less the nearest integer
+    let z = f * f
+    #if ELEMENT_F32
+        var s = all(-0.0046021492128141759311)
+        s = fma(s, z, all(0.079680217647755413373))
+        s = fma(s, z, all(-0.6459634776648117955))
+        s = fma(s, z, all(1.5707963219532366854)) * f
+        var c = all(0.0009036280663803)
+        c = fma(c, z, all(-0.02086006950026407703))
+        c = fma(c, z, all(0.25366920365511347511))
+        c = fma(c, z, all(-1.2337005406331622196))
+        c = fma(c, z, all(1))
+    #else
+        var s = all(-6.6276249389924723662e-10)
+        s = fma(s, z, all(5.6919278504896334155e-8))
+        s = fma(s, z, all(-3.5988427171448577997e-6))
+        s = fma(s, z, all(0.0001604411847266723001))
+        s = fma(s, z, all(-0.0046817541353148270709))
+        s = fma(s, z, all(0.07969262624616692448))
+        s = fma(s, z, all(-0.64596409750624625222))
+        s = fma(s, z, all(1.5707963267948966192)) * f
+        var c = all(6.5066542354246979324e-11)
+        c = fma(c, z, all(-6.3863254633863562277e-9))
+        c = fma(c, z, all(4.7108740775364386663e-7))
+        c = fma(c, z, all(-0.000025202042362733304783))
+        c = fma(c, z, all(0.00091926027483853309188))
+        c = fma(c, z, all(-0.020863480763352917446))
+        c = fma(c, z, all(0.25366950790104801258))
+        c = fma(c, z, all(-1.2337005501361698273))
+        c = fma(c, z, all(1))
+    #endif
+    let quadrant = bits(raised)
+    let one = LaneBits(repeating: 1)
+    let odd = (quadrant & one) .== one
+    let sineSign = (quadrant & LaneBits(repeating: 2)) .!= LaneBits(repeating: 0)
+    let cosineSign = ((quadrant &+ one) & LaneBits(repeating: 2)) .!= LaneBits(repeating: 0)
+    let sine = s.replacing(with: c, where: odd)
+    let cosine = c.replacing(with: s, where: odd)
+    return (
+        sine.replacing(with: -sine, where: sineSign),
+        cosine.replacing(with: -cosine, where: cosineSign)
+    )
+}
+
+// MARK: Whole range, for arrays
+
+/// `eˣ` over the whole range: subnormal results, infinities and NaN included.
+@inline(__always)
+func exponentialWhole(_ x: Lanes) -> Lanes {
+    #if ELEMENT_F32
+        let (r, raised) = reduce(clamp(x, -104, 89))
+    #else
+        let (r, raised) = reduce(clamp(x, -746, 710))
+    #endif
+    // 2ⁿ in two factors, so that neither overflows.
+    let half = lanes(bits((raised - rounder) * 0.5 + rounder))
+    let rest = (raised - rounder) - (half - rounder) + rounder
+    let p = fma(exponentialTail(r), r * r, r) + 1
+    return p * power(half) * power(rest)
+}
+
+/// `log x` over the whole range: −∞ at 0, NaN below, subnormal arguments.
+@inline(__always)
+func logarithmWhole(_ x: Lanes) -> Lanes {
+    #if ELEMENT_F32
+        let tiny: Element = 0x1p-126, lift: Element = 0x1p25, liftLog: Element = 25
+    #else
+        let tiny: Element = 0x1p-1022, lift: Element = 0x1p54, liftLog: Element = 54
+    #endif
+    let subnormal = x .< tiny
+    let raised = x.replacing(with: x * lift, where: subnormal)
+    let plain = logarithm(raised)
+    var y = plain.replacing(
+        with: plain - liftLog * 0.693147180559945309417, where: subnormal)
+    y.replace(with: Lanes(repeating: -.infinity), where: x .== 0)
+    y.replace(with: x, where: x .== .infinity)
+    y.replace(with: Lanes(repeating: .nan), where: x .< 0)
+    y.replace(with: x, where: x .!= x)
+    return y
+}
+
+/// `tanh x = −m / (m + 2)` with `m = e^(−2|x|) − 1`, and the sign of `x`.
+@inline(__always)
+func hyperbolicTangent(_ x: Lanes) -> Lanes {
+    let m = exponentialMinusOne(-2 * magnitude(x))
+    let t = -m / (m + 2)
+    let signed = t.replacing(with: -t, where: x .< 0)
+    return signed.replacing(with: x, where: x .== 0)
+}
+
+/// `log(1 + eˣ)` over the whole range.
+@inline(__always)
+func softplusWhole(_ x: Lanes) -> Lanes {
+    let (plain, _) = softplusAndSigmoid(x)
+    // Below, log(1 + eˣ) = eˣ to the last bit.
+    #if ELEMENT_F32
+        let far: Element = -20
+    #else
+        let far: Element = -40
+    #endif
+    return plain.replacing(with: exponentialWhole(x), where: x .< far)
+}
+
+/// `1 / (1 + e⁻ˣ)` over the whole range.
+@inline(__always)
+func sigmoidWhole(_ x: Lanes) -> Lanes {
+    let (_, plain) = softplusAndSigmoid(x)
+    #if ELEMENT_F32
+        let far: Element = -20
+    #else
+        let far: Element = -40
+    #endif
+    return plain.replacing(with: exponentialWhole(x), where: x .< far)
+}
+
+/// `y[i] = f(x[i])`, the last partial vector through a padded copy.
+@inline(__always)
+func map(
+    _ n: Int, _ x: UnsafePointer<Element>, _ y: UnsafeMutablePointer<Element>,
+    _ f: (Lanes) -> Lanes
+) {
+    let whole = n - n % Lanes.scalarCount
+    var i = 0
+    while i < whole {
+        store(f(load(x + i)), y + i)
+        i &+= Lanes.scalarCount
+    }
+    guard whole < n else { return }
+    var rest = Lanes(repeating: 1)
+    for j in whole..<n { rest[j - whole] = x[j] }
+    rest = f(rest)
+    for j in whole..<n { y[j] = rest[j - whole] }
+}

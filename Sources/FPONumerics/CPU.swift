@@ -1,0 +1,34 @@
+import CShims
+import FPOKernelsF32V3
+import FPOKernelsF32V4
+import FPOKernelsF64V3
+import FPOKernelsF64V4
+public import FPOKernelTypes
+
+/// The processor, and the kernels chosen for it.
+public enum CPU {
+    /// The x86-64 level of the processor: 4, 3, or 2 for anything less.
+    public static let detectedLevel = Int(fpo_detect_cpu_level())
+
+    /// The level whose kernels are used: the detected one, or a lower one that the environment
+    /// variable `FPO_CPU_LEVEL` asks for.
+    public static let level: Int = {
+        guard let text = fpo_environment_variable("FPO_CPU_LEVEL"), text[0] != 0, text[1] == 0
+        else { return detectedLevel }
+        let asked = Int(text[0]) - Int(UInt8(ascii: "0"))
+        return (2...4).contains(asked) ? min(asked, detectedLevel) : detectedLevel
+    }()
+
+    /// The kernels of this level; `nil` below x86-64-v3.
+    public static let float: KernelTable<Float>? = switch level {
+    case 4: FPOKernelsF32V4.table
+    case 3: FPOKernelsF32V3.table
+    default: nil
+    }
+
+    public static let double: KernelTable<Double>? = switch level {
+    case 4: FPOKernelsF64V4.table
+    case 3: FPOKernelsF64V3.table
+    default: nil
+    }
+}

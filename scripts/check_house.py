@@ -1,0 +1,132 @@
+#!/usr/bin/env python3
+"""The rules of the house that no formatter knows. Prints every breach; fails if there is one."""
+
+import io
+import re
+import subprocess
+import sys
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+from symbols import ROOT, declared
+
+LINES = 400
+
+# Files that may be longer, or have no test of their own name, each with its reason.
+LONGER = {
+    "LICENSE": "the licence's own text",
+    "include/fpo.h": "the header is the manual",
+    "python/fpo/_lib.py": "one table of all C functions",
+}
+UNTESTED = {
+    "Sources/FPOKernelTypes/KernelTable.swift": "a table of closures; FPOKernelsTests calls each",
+}
+
+CODE = {".swift", ".py", ".c", ".h", ".sh"}
+TEXT = CODE | {".md", ".toml", ".txt", ".cff", ".ipynb", ".cmake", ".in", ".json", ".map", ""}
+# A folder that exists on one machine only. Written apart, so that this line is not a breach.
+MACHINE = re.compile(r"(?<![\w.~$}*])/(?:" + "|".join(["work", "tmp", "root", "home"]) + r")/")
+# A temporary folder is fine where a shell makes it up; nothing else is exempt.
+NO_TESTS_NEEDED = ("FPOABI", "FPOKernels", "FPOTestSupport", "CShims", "COpenBLAS")
+
+
+def tracked() -> list[Path]:
+    """Every file of the repository, symbolic links and deleted files left out."""
+    names = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split("\0")
+    paths = (ROOT / name for name in names if name)
+    return [path for path in paths if path.is_file() and not path.is_symlink()]
+
+
+def code_only(path: Path, text: str) -> str:
+    """The text without comments (and, in Python, without strings), line numbers kept."""
+    if path.suffix == ".py":
+        lines = text.splitlines()
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            if token.type in (tokenize.COMMENT, tokenize.STRING):
+                for row in range(token.start[0] - 1, token.end[0]):
+                    lines[row] = lines[row] if lines[row].isascii() else ""
+        return "\n".join(lines)
+    if path.suffix == ".sh":
+        return re.sub(r"#.*", "", text)
+    text = re.sub(r"/\*.*?\*/", lambda found: "\n" * found[0].count("\n"), text, flags=re.S)
+    return re.sub(r"//.*", "", text)
+
+
+def check_files(paths: list[Path]) -> Iterator[str]:
+    """Length, paths of one machine, and ASCII in code."""
+    for path in paths:
+        name = str(path.relative_to(ROOT))
+        if path.suffix not in TEXT:
+            continue
+        text = path.read_text()
+        lines = text.splitlines()
+        if path.suffix in CODE | {""} and len(lines) > LINES and name not in LONGER:
+            yield f"{name}: {len(lines)} lines; above {LINES} needs a reason in LONGER"
+        for number, line in enumerate(lines, 1):
+            if MACHINE.search(line):
+                yield f"{name}:{number}: a path of one machine"
+        if path.suffix in CODE:
+            for number, line in enumerate(code_only(path, text).splitlines(), 1):
+                if not line.isascii():
+                    yield f"{name}:{number}: not ASCII outside comments"
+
+
+def check_tests(paths: list[Path]) -> Iterator[str]:
+    """X.swift with a public declaration has Tests/<Module>Tests/XTests.swift."""
+    for path in paths:
+        name = path.relative_to(ROOT)
+        if path.suffix != ".swift" or name.parts[0] != "Sources" or str(name) in UNTESTED:
+            continue
+        module = name.parts[1]
+        if module in NO_TESTS_NEEDED or not re.search(r"^\s*public ", path.read_text(), flags=re.M):
+            continue
+        test = ROOT / "Tests" / f"{module}Tests" / f"{path.stem}Tests.swift"
+        if not test.exists():
+            yield f"{name}: no {test.relative_to(ROOT)}"
+
+
+def check_documentation() -> Iterator[str]:
+    """Each exported function stands in docs/abi.md, each penalty in docs/methods.md."""
+    audit = (ROOT / "docs/abi.md").read_text()
+    rows = re.findall(r"^\| `(fpo_\w+)` \|", audit, flags=re.M)
+    for name in declared():
+        if rows.count(name) != 1:
+            yield f"docs/abi.md: {rows.count(name)} rows for {name}, expected 1"
+    for name in sorted(set(rows) - set(declared())):
+        yield f"docs/abi.md: {name} is not in the header"
+    methods = (ROOT / "docs/methods.md").read_text().lower()
+    for penalty in re.findall(r"^    FPO_PENALTY_(\w+) = ", (ROOT / "include/fpo.h").read_text(), re.M):
+        if not re.search(rf"^\|.*\b{penalty.lower()}\b", methods, flags=re.M):
+            yield f"docs/methods.md: no row for the penalty {penalty.lower()}"
+
+
+def check_allowances() -> Iterator[str]:
+    """An exemption whose file is gone is removed."""
+    for name in (*LONGER, *UNTESTED):
+        if not (ROOT / name).exists():
+            yield f"scripts/check_house.py: {name} does not exist"
+
+
+def main() -> None:
+    """Run all checks."""
+    paths = tracked()
+    breaches = [
+        *check_files(paths),
+        *check_tests(paths),
+        *check_documentation(),
+        *check_allowances(),
+    ]
+    if breaches:
+        sys.exit("\n".join(breaches))
+    print(f"{len(paths)} files keep the rules of the house")
+
+
+if __name__ == "__main__":
+    main()

@@ -27,6 +27,10 @@ SCRATCH := .build
 OUTPUT := build/lib
 LINK := -Xlinker -soname=libfpo.so.$(ABI) -Xlinker -z -Xlinker nodelete
 LIBRARY := $(OUTPUT)/libfpo.so.$(VERSION)
+# BLAS_DIR, with a libopenblas.so that is the scipy-openblas32 package's, links that one instead.
+ifdef BLAS_DIR
+LINK += -Xcc -DFPO_BLAS_SCIPY -Xlinker -L$(BLAS_DIR)
+endif
 
 .PHONY: build
 build: build/.system-build ## Build build/lib/libfpo.so
@@ -124,7 +128,7 @@ docs: build .venv/.docs ## Python reference in build/docs
 
 .PHONY: wheel
 wheel: .venv/.wheel ## A manylinux wheel in dist/, tried in an empty environment
-	scripts/build_wheel.sh
+	scripts/build_wheel.sh dist
 
 .PHONY: sdist
 sdist: .venv/.wheel ## A source distribution in dist/

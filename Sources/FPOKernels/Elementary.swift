@@ -104,23 +104,18 @@ private func exponentialMinusOne(_ x: Lanes) -> Lanes {
     return fma(fma(exponentialTail(r), r * r, r), scale, scale - 1)
 }
 
-/// `log(1 + u)` for `0 ≤ u ≤ 1`.
-@inline(__always)
-private func logarithmOnePlus(_ u: Lanes) -> Lanes {
-    let s = u / (u + 2)
-    let z = s * s
-    return fma(s * z, atanhTail(z), s + s)
-}
-
-/// `log(1 + eˣ)` and its derivative `1 / (1 + e⁻ˣ)`.
+/// `log(1 + eˣ)` and its derivative `1 / (1 + e⁻ˣ)`, with one division between them.
 @inline(__always)
 func softplusAndSigmoid(_ x: Lanes) -> (softplus: Lanes, sigmoid: Lanes) {
-    let e = exponential(-magnitude(x))
-    let inverse = 1 / (1 + e)
+    let u = exponential(-magnitude(x))
+    let onePlus = u + 1, twoPlus = u + 2
+    let inverse = 1 / (onePlus * twoPlus)
+    let s = u * onePlus * inverse  // u / (2 + u); log(1 + u) = 2 atanh(s)
+    let z = s * s
+    let logarithm = fma(s * z, atanhTail(z), s + s)
+    let high = twoPlus * inverse  // 1 / (1 + u)
     let positive = x.replacing(with: 0, where: x .< 0)
-    return (
-        positive + logarithmOnePlus(e), (e * inverse).replacing(with: inverse, where: x .>= 0)
-    )
+    return (positive + logarithm, (u * high).replacing(with: high, where: x .>= 0))
 }
 
 /// `log x` for a normal `x > 0`.

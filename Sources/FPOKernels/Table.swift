@@ -18,3 +18,58 @@ public let table = Table(
     differenceDot: { differenceDot($0, $1, $2, $3) },
     uniform: { uniform($0, $1, $2) },
     normal: { normal($0, $1, $2) })
+
+/// The game kernels of this module.
+public let games = GameKernels(
+    lanes: Lanes.scalarCount,
+    elementSize: MemoryLayout<Element>.size,
+    stateVectors: { Game($0, .unplaced).stateCount },
+    memoryVectors: { Game($0, .unplaced).totalCount },
+    start: { plan, group, start, weights in Game(plan, group).begin(start, weights) },
+    play: { plan, group, first, count, metrics in
+        Game(plan, group).play(first, count, metrics)
+    },
+    measure: { plan, group, round, metrics in Game(plan, group).measure(round, metrics) },
+    read: { group, from, count, out in
+        let state = group.memory.assumingMemoryBound(to: Lanes.self) + from
+        for i in 0..<count {
+            for lane in 0..<Lanes.scalarCount { out[lane &* count &+ i] = Double(state[i][lane]) }
+        }
+    },
+    write: { group, from, count, values in
+        let state = group.memory.assumingMemoryBound(to: Lanes.self) + from
+        for i in 0..<count {
+            for lane in 0..<Lanes.scalarCount { state[i][lane] = Element(values[lane &* count &+ i]) }
+        }
+    })
+
+extension Game {
+    /// The initial state: everything zero but the actions and the weights.
+    fileprivate func begin(_ start: UnsafePointer<Double>, _ weights: UnsafePointer<Double>) {
+        fill(group.memory.assumingMemoryBound(to: Lanes.self), totalCount)
+        for i in 0..<d { theta[i] = all(Element(start[i])) }
+        for i in 0..<P {
+            for lane in 0..<Lanes.scalarCount {
+                parameters[i][lane] = Element(weights[lane &* P &+ i])
+            }
+        }
+    }
+
+    fileprivate func play(_ first: Int, _ count: Int, _ metrics: UnsafeMutablePointer<Double>?) {
+        for round in first..<first + count {
+            updatePolicy(round)
+            if let metrics, round == first + count - 1 { measure(round, metrics) }
+            buyLabels(round)
+            retrain(round)
+        }
+    }
+}
+
+extension GameGroup {
+    /// Addresses for counting only.
+    fileprivate static var unplaced: GameGroup {
+        GameGroup(
+            memory: UnsafeMutableRawPointer(bitPattern: 64)!,
+            games: UnsafePointer(bitPattern: 64)!, keys: UnsafePointer(bitPattern: 64)!)
+    }
+}

@@ -31,4 +31,17 @@ public enum CPU {
     case 3: FPOKernelsF64V3.table
     default: nil
     }
+
+    /// The game kernels of this level, by element type.
+    public static let floatGames: GameKernels? = switch level {
+    case 4: FPOKernelsF32V4.games
+    case 3: FPOKernelsF32V3.games
+    default: nil
+    }
+
+    public static let doubleGames: GameKernels? = switch level {
+    case 4: FPOKernelsF64V4.games
+    case 3: FPOKernelsF64V3.games
+    default: nil
+    }
 }

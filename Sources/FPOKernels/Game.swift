@@ -1,0 +1,135 @@
+import FPOKernelTypes
+
+/// The memory of one group of games, by name. One vector holds the same number of each game.
+///
+/// The state comes first; whatever follows it is scratch that a round fills anew.
+struct Game {
+    let plan: GamePlan
+    let group: GameGroup
+    let d: Int
+    let H: Int  // hidden layers
+    let P: Int  // parameters of the reward model
+    let units: Int  // hidden units of all layers
+
+    // State.
+    let theta, parameters, moment1, moment2: LanePointer
+    let labels: LabelBuffer  // of the reward model
+    let estimatorLabels: LabelBuffer  // of the residual penalty; the same one if sizes agree
+    let estimator: Estimator
+
+    // Scratch of a round.
+    let draws: LanePointer  // normals of a round
+    let gradient: LanePointer  // (P)
+    let direction: LanePointer  // (P), w of the exact penalty
+    let batch: Batch
+    let gram: LanePointer  // (n, n), n = labelBuffer
+    let gramProducts: LanePointer  // (n, n)
+
+    let estimatorScratch, estimatorNormal: LanePointer  // (d, capacity), (d, d)
+
+    // Scratch of one action.
+    let point: Point
+
+    let stateCount: Int
+    let totalCount: Int
+
+    init(_ plan: GamePlan, _ group: GameGroup) {
+        self.plan = plan
+        self.group = group
+        let d = plan.dimension
+        let H = plan.hiddenCount
+        let P = plan.parameterCount
+        var units = 0
+        for l in 0..<H { units += plan.widths[l + 1] }
+        (self.d, self.H, self.P, self.units) = (d, H, P, units)
+
+        var next = group.memory.assumingMemoryBound(to: Lanes.self)
+        let origin = next
+        func take(_ count: Int) -> LanePointer {
+            defer { next += count }
+            return next
+        }
+        theta = take(d)
+        parameters = take(P)
+        let adaptive = plan.optimizer != .sgd
+        moment1 = take(adaptive ? P : 0)
+        moment2 = take(adaptive ? P : 0)
+        let n = plan.labelBuffer
+        labels = LabelBuffer(capacity: n, actions: take(d * n), values: take(n))
+        let residual = plan.overconfidence == .estimate
+        if residual && plan.estimatorBuffer != n {
+            let m = plan.estimatorBuffer
+            estimatorLabels = LabelBuffer(capacity: m, actions: take(d * m), values: take(m))
+        } else {
+            estimatorLabels = labels
+        }
+        estimator = Estimator(dimension: residual ? d : 0, take)
+        stateCount = next - origin
+
+        let drawn = max(plan.innerSteps, plan.labelsPerRound, probeCount) * d
+        draws = take(drawn + plan.labelsPerRound + 4)
+        gradient = take(P)
+        let exact = plan.alignment == .direction || plan.alignment == .inverseNorm
+        direction = take(exact ? P : 0)
+        batch = Batch(capacity: n, dimension: d, units: units, take)
+        gram = take(exact ? n * n : 0)
+        gramProducts = take(exact ? n * n : 0)
+        estimatorScratch = take(residual ? d * estimatorLabels.capacity : 0)
+        estimatorNormal = take(residual ? d * d : 0)
+        point = Point(dimension: d, units: units, take)
+        totalCount = next - origin
+    }
+
+    /// Weight (O, I) and bias of layer `l`, counted from 0 to `H`, the output layer.
+    @inline(__always)
+    func layer(_ l: Int, in p: LanePointer) -> (weight: LanePointer, bias: LanePointer, O: Int, I: Int) {
+        var offset = 0
+        for k in 0..<l { offset &+= plan.widths[k &+ 1] &* (plan.widths[k] &+ 1) }
+        let I = plan.widths[l]
+        let O = l == H ? 1 : plan.widths[l &+ 1]
+        return (p + offset, p + (offset &+ O &* I), O, I)
+    }
+
+    /// Hidden units before layer `l`'s outputs.
+    @inline(__always)
+    func unitOffset(_ l: Int) -> Int {
+        var offset = 0
+        for k in 0..<l { offset &+= plan.widths[k &+ 1] }
+        return offset
+    }
+
+    /// 1 if the output layer has a bias, else 0.
+    @inline(__always)
+    var outputBias: Element { plan.bias ? 1 : 0 }
+}
+
+/// The last `capacity` labels: actions (d, capacity), labels (capacity), written in a circle.
+struct LabelBuffer {
+    let capacity: Int
+    let actions, values: LanePointer
+
+    /// How many labels it holds after `rounds` rounds of `each` labels.
+    @inline(__always)
+    func count(after rounds: Int, each: Int) -> Int { min(rounds &* each, capacity) }
+}
+
+/// Scratch of one action `y`: its activations and what the passes after them need.
+struct Point {
+    let y: LanePointer  // (d)
+    let h, s, delta, e, gz: LanePointer  // (units): activation, slope, ∂r/∂z, ∂r/∂h, ∂A/∂z
+    let g, zDot: LanePointer  // (units)
+    let slope, out: LanePointer  // (d)
+
+    init(dimension d: Int, units: Int, _ take: (Int) -> LanePointer) {
+        y = take(d)
+        h = take(units)
+        s = take(units)
+        delta = take(units)
+        e = take(units)
+        gz = take(units)
+        g = take(units)
+        zDot = take(units)
+        slope = take(d)
+        out = take(d)
+    }
+}

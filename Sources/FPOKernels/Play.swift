@@ -167,7 +167,7 @@ extension Game {
             k1[lane] = UInt32(truncatingIfNeeded: word >> 32)
         }
         let index = Words(repeating: UInt32(truncatingIfNeeded: round))
-        let (r0, r1) = threefry(k0, k1, index, .zero)
+        let (r0, r1) = threefry(~k0, ~k1, index, .zero)  // the fold of the key
         var i = 0
         while i < count {
             let counter = Words(repeating: UInt32(truncatingIfNeeded: i / 2))

@@ -1,0 +1,269 @@
+import FPOKernelTypes
+import FPONumerics
+import Synchronization
+
+/// Many games of one environment, one seed each, played in lockstep lanes on the thread pool.
+///
+/// A game depends on its seed alone: neither on the games beside it nor on the number of threads.
+public final class Simulation: Sendable {
+    public enum Failure: Error {
+        /// The processor has no kernels.
+        case cpu
+        case memory
+    }
+
+    /// What the games start from and draw. Noise arrays are borrowed for the simulation's life.
+    public struct Inputs: @unchecked Sendable {
+        public var seeds: [UInt64]
+        public var start: [Double]
+        public var centre: [Double]
+        /// `(seeds, parameters)`, or nil to draw them.
+        public var initialWeights: [Double]?
+        public var innerNoise: UnsafePointer<Double>?
+        public var labelNoise: UnsafePointer<Double>?
+
+        public init(seeds: [UInt64], start: [Double], centre: [Double]) {
+            self.seeds = seeds
+            self.start = start
+            self.centre = centre
+        }
+    }
+
+    /// Where records go: a row per metric of `Metric.allCases`, `(games, records)` each, and the
+    /// actions `(games, records, dimension)`; nil where not wanted.
+    public struct Trace: @unchecked Sendable {
+        public var metrics: [UnsafeMutablePointer<Double>?]
+        public var action: UnsafeMutablePointer<Double>?
+
+        public init(
+            metrics: [UnsafeMutablePointer<Double>?], action: UnsafeMutablePointer<Double>?
+        ) {
+            self.metrics = metrics
+            self.action = action
+        }
+
+        fileprivate var isEmpty: Bool { action == nil && metrics.allSatisfy { $0 == nil } }
+    }
+
+    public let environment: Environment
+    public let count: Int
+    public let parameterCount: Int
+    /// Numbers that make up one game's state.
+    public let stateCount: Int
+
+    private let kernels: GameKernels
+    private let plan: GamePlan
+    private let groups: [GameGroup]
+    private let owned: [AlignedMemory]  // what the plan and the groups point into
+    private let played = Atomic<Int>(0)
+    private let cancelled = Atomic<Bool>(false)
+
+    /// Environment, penalty and inputs have been checked: sizes agree, numbers are in bounds.
+    public init(
+        _ environment: Environment, _ penalty: SteeringPenalty, _ inputs: Inputs
+    ) throws(Failure) {
+        let games = environment.precision == .float32 ? CPU.floatGames : CPU.doubleGames
+        guard let kernels = games, let normal = CPU.double?.normal else { throw .cpu }
+        let lanes = kernels.lanes
+        let count = inputs.seeds.count
+        let groupCount = (count + lanes - 1) / lanes
+        var owned: [AlignedMemory] = []
+        func allocate<T>(_ type: T.Type, _ count: Int) throws(Failure) -> UnsafeMutablePointer<T> {
+            let (bytes, overflow) = count.multipliedReportingOverflow(by: MemoryLayout<T>.stride)
+            guard !overflow, let memory = AlignedMemory(byteCount: bytes) else { throw .memory }
+            owned.append(memory)
+            return memory.base.bindMemory(to: type, capacity: count)
+        }
+
+        let widths = try allocate(Int.self, environment.hidden.count + 1)
+        for (l, width) in ([environment.dimension] + environment.hidden).enumerated() {
+            widths[l] = width
+        }
+        let centre = try allocate(Double.self, environment.dimension)
+        for (i, x) in inputs.centre.enumerated() { centre[i] = x }
+        let start = try allocate(Double.self, environment.dimension)
+        for (i, x) in inputs.start.enumerated() { start[i] = x }
+        let plan = GamePlan(environment, penalty, inputs, widths: widths, centre: centre)
+        let P = plan.parameterCount
+
+        let keys = try allocate(StreamKeys.self, groupCount * lanes)
+        let indices = try allocate(Int.self, groupCount * lanes)
+        let weights = try allocate(Double.self, lanes * P)
+        let vectors = kernels.memoryVectors(plan)
+        let (laneBytes, overflow) = vectors.multipliedReportingOverflow(
+            by: lanes * kernels.elementSize)
+        guard !overflow else { throw .memory }
+        var groups: [GameGroup] = []
+        for g in 0..<groupCount {
+            let memory = try allocate(UInt8.self, laneBytes)
+            for lane in 0..<lanes {
+                let game = min(g * lanes + lane, count - 1)
+                let key = RandomKey(seed: inputs.seeds[game])
+                indices[g * lanes + lane] = game
+                keys[g * lanes + lane] = StreamKeys(key)
+                if let given = inputs.initialWeights {
+                    for i in 0..<P { weights[lane * P + i] = given[game * P + i] }
+                } else {
+                    normal(key.fold(0).value, P, weights + lane * P)
+                    environment.shapeInitialWeights(weights + lane * P, count: P)
+                }
+            }
+            let group = GameGroup(
+                memory: memory, games: indices + g * lanes, keys: keys + g * lanes)
+            kernels.start(plan, group, start, weights)
+            groups.append(group)
+        }
+        self.environment = environment
+        self.count = count
+        self.parameterCount = P
+        self.stateCount = kernels.stateVectors(plan)
+        self.kernels = kernels
+        self.plan = plan
+        self.groups = groups
+        self.owned = owned
+    }
+
+    /// Rounds that all games have played.
+    public var round: Int { played.load(ordering: .acquiring) }
+
+    /// Ends the step that is running, or the next one, at the next barrier between rounds.
+    public func cancel() { cancelled.store(true, ordering: .releasing) }
+
+    /// Records of a whole run: the initial state, one every `recordEvery` rounds, and the last.
+    public func records(every recordEvery: Int) -> Int {
+        1 + (environment.rounds - 1) / recordEvery + 1
+    }
+
+    /// Plays up to `rounds` further rounds, and returns how many; `completed` is false after a
+    /// cancel. All games end at the same round.
+    public func step(
+        _ rounds: Int, recordEvery: Int, trace: Trace?
+    ) -> (played: Int, completed: Bool) {
+        let first = round
+        let last = min(first + min(rounds, environment.rounds), environment.rounds)
+        let trace = trace.flatMap { $0.isEmpty ? nil : $0 }
+        if let trace, first == 0 {
+            forEachGroup { group, metrics in
+                self.kernels.measure(self.plan, group, 0, metrics)
+                self.write(trace, 0, recordEvery, group, metrics)
+            }
+        }
+        // Between barriers a task plays so many rounds of one group that waiting costs nothing.
+        let chunk = max(1, min(64, 1024 / groups.count))
+        var from = first
+        while from < last {
+            if cancelled.exchange(false, ordering: .acquiringAndReleasing) {
+                return (from - first, false)
+            }
+            let to = min(from + chunk, last)
+            let begin = from
+            forEachGroup { group, metrics in
+                var round = begin
+                while round < to {
+                    let next =
+                        trace == nil
+                        ? to : min(to, (round / recordEvery + 1) * recordEvery)
+                    let recorded =
+                        trace != nil && (next % recordEvery == 0 || next == self.environment.rounds)
+                    self.kernels.play(
+                        self.plan, group, round, next - round, recorded ? metrics : nil)
+                    if recorded, let trace {
+                        self.write(trace, next, recordEvery, group, metrics)
+                    }
+                    round = next
+                }
+            }
+            from = to
+            played.store(from, ordering: .releasing)
+        }
+        return (last - first, true)
+    }
+
+    private func forEachGroup(
+        _ body: (GameGroup, UnsafeMutablePointer<Double>) -> Void
+    ) {
+        let capacity = Metric.allCases.count * kernels.lanes
+        ThreadPool.shared.run(tasks: groups.count) { g in
+            withUnsafeTemporaryAllocation(of: Double.self, capacity: capacity) { metrics in
+                body(self.groups[g], metrics.baseAddress!)
+            }
+        }
+    }
+
+    private func write(
+        _ trace: Trace, _ round: Int, _ recordEvery: Int, _ group: GameGroup,
+        _ metrics: UnsafePointer<Double>
+    ) {
+        let records = records(every: recordEvery)
+        let record = (round + recordEvery - 1) / recordEvery
+        for (m, out) in trace.metrics.enumerated() {
+            guard let out else { continue }
+            for lane in 0..<kernels.lanes where isFirst(lane, group) {
+                out[group.games[lane] * records + record] = metrics[m * kernels.lanes + lane]
+            }
+        }
+        guard let action = trace.action else { return }
+        let d = plan.dimension
+        withUnsafeTemporaryAllocation(of: Double.self, capacity: kernels.lanes * d) { theta in
+            kernels.read(group, 0, d, theta.baseAddress!)
+            for lane in 0..<kernels.lanes where isFirst(lane, group) {
+                let row = action + (group.games[lane] * records + record) * d
+                for i in 0..<d { row[i] = theta[lane * d + i] }
+            }
+        }
+    }
+
+    /// Whether a lane is a game of its own, not an idle repetition of the last.
+    private func isFirst(_ lane: Int, _ group: GameGroup) -> Bool {
+        lane == 0 || group.games[lane] != group.games[lane - 1]
+    }
+
+    // MARK: State
+
+    /// Reads numbers `from ..< from + width` of each game's state as `(count, width)`.
+    private func read(_ from: Int, _ width: Int, _ out: UnsafeMutablePointer<Double>) {
+        withUnsafeTemporaryAllocation(of: Double.self, capacity: kernels.lanes * width) { rows in
+            for group in groups {
+                kernels.read(group, from, width, rows.baseAddress!)
+                for lane in 0..<kernels.lanes where isFirst(lane, group) {
+                    let row = out + group.games[lane] * width
+                    for i in 0..<width { row[i] = rows[lane * width + i] }
+                }
+            }
+        }
+    }
+
+    /// The actions `(count, dimension)`.
+    public func actions(_ out: UnsafeMutablePointer<Double>) { read(0, plan.dimension, out) }
+
+    /// The reward models' parameters `(count, parameterCount)`.
+    public func weights(_ out: UnsafeMutablePointer<Double>) {
+        read(plan.dimension, parameterCount, out)
+    }
+
+    /// The whole state `(count, stateCount)`, which `restore` takes back.
+    public func state(_ out: UnsafeMutablePointer<Double>) { read(0, stateCount, out) }
+
+    public func restore(_ state: UnsafePointer<Double>, round: Int) {
+        withUnsafeTemporaryAllocation(of: Double.self, capacity: kernels.lanes * stateCount) {
+            rows in
+            for group in groups {
+                for lane in 0..<kernels.lanes {
+                    let row = state + group.games[lane] * stateCount
+                    for i in 0..<stateCount { rows[lane * stateCount + i] = row[i] }
+                }
+                kernels.write(group, 0, stateCount, rows.baseAddress!)
+            }
+        }
+        played.store(round, ordering: .releasing)
+    }
+}
+
+extension StreamKeys {
+    /// The streams of one game; child 0 of its key draws the initial weights.
+    init(_ key: RandomKey) {
+        self.init(
+            inner: key.fold(1).value, label: key.fold(2).value, labelNoise: key.fold(3).value,
+            probe: key.fold(4).value)
+    }
+}

@@ -1,0 +1,1 @@
+"""Speed and memory of libfpo against PyTorch, JAX and the machine: `make bench`."""

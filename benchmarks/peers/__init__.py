@@ -1,0 +1,1 @@
+"""Independent implementations of the neural environment: NumPy (referee), PyTorch, JAX."""

@@ -25,7 +25,7 @@ def output(*command: str | Path) -> str:
 def check_exports(library: Path) -> list[str]:
     """Exactly the functions of the header are exported, in the version node of the ABI."""
     exported = set()
-    for line in output("nm", "--dynamic", "--defined-only", library).splitlines():
+    for line in output("nm", "--dynamic", "--defined-only", "--extern-only", library).splitlines():
         name = line.split()[-1]
         if not name.startswith(f"FPO_{abi_major()}"):  # the version node itself
             exported.add(name.split("@")[0])
@@ -93,7 +93,7 @@ def main() -> None:
     ]
     if problems:
         sys.exit("\n".join(f"{library.name}: {problem}" for problem in problems))
-    print(f"{library.name}: {len(declared())} exports, dependencies and kernel objects as they should be")
+    print(f"{library.name}: {len(declared())} exports; dependencies and kernels in order")
 
 
 if __name__ == "__main__":

@@ -46,7 +46,9 @@ def main() -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
         elif not path.exists() or path.read_text() != text:
-            sys.exit(f"{path.relative_to(ROOT)} does not follow from the header: run `make symbols`")
+            sys.exit(
+                f"{path.relative_to(ROOT)} is not what the header asks for: run `make symbols`"
+            )
     print(f"{len(names)} exported functions")
 
 

@@ -1,0 +1,46 @@
+import COpenBLAS
+
+/// The Cholesky factor of a symmetric positive definite matrix: `A = L Lᵀ`.
+///
+/// LAPACK's `dpotrf` and `dpotrs`, on one thread of OpenBLAS: the same bits whatever the number
+/// of processors. LAPACK is column-major, so its upper triangle is the lower one of a row-major
+/// matrix.
+public struct Cholesky: ~Copyable {
+    public let order: Int
+    private let factor: Buffer<Double>
+
+    /// OpenBLAS's own threads stay out: they would change the order of sums.
+    private static let singleThreaded: Void = openblas_set_num_threads(1)
+
+    /// Factors the row-major `(order, order)` matrix, of which the lower triangle is read.
+    public init(_ matrix: consuming Buffer<Double>, order: Int) throws(NumericsError) {
+        try Self.factorize(matrix.base, order)
+        self.order = order
+        factor = matrix
+    }
+
+    private static func factorize(
+        _ a: UnsafeMutablePointer<Double>, _ order: Int
+    ) throws(NumericsError) {
+        _ = singleThreaded
+        guard var n = Int32(exactly: order) else { throw .memory(bytes: .max) }
+        guard n > 0 else { return }
+        var leadingDimension = n, info: Int32 = 0
+        dpotrf_("U", &n, a, &leadingDimension, &info)
+        guard info == 0 else { throw .notPositiveDefinite }
+        for i in 0..<order {
+            let pivot = a[i * order + i]
+            guard pivot > 0, pivot.isFinite else { throw .notPositiveDefinite }
+        }
+    }
+
+    /// Replaces `count` right-hand sides, one after the other of `order` elements each, by their
+    /// solutions.
+    public func solve(_ x: UnsafeMutablePointer<Double>, count: Int = 1) throws(NumericsError) {
+        guard var columns = Int32(exactly: count) else { throw .memory(bytes: .max) }
+        guard order > 0, count > 0 else { return }
+        var n = Int32(order), leadingDimension = n, stride = n, info: Int32 = 0
+        dpotrs_("U", &n, &columns, factor.base, &leadingDimension, x, &stride, &info)
+        for i in 0..<order * count where !x[i].isFinite { throw .notPositiveDefinite }
+    }
+}

@@ -44,3 +44,24 @@ public struct Cholesky: ~Copyable {
         for i in 0..<order * count where !x[i].isFinite { throw .notPositiveDefinite }
     }
 }
+
+extension Cholesky {
+    /// Solves `A X = B` for a symmetric positive definite `A`, of which the lower triangle is
+    /// read. Nothing is written to `x`, `(b.count, b.columns)`, when this throws.
+    public static func solve(
+        _ a: Rows<Double>, _ b: Rows<Double>, into x: UnsafeMutablePointer<Double>,
+        leadingDimension: Int
+    ) throws(NumericsError) {
+        let (n, m) = (b.count, b.columns)
+        let matrix = try Buffer(n, n, filledWith: 0.0)
+        for i in 0..<n { (matrix.base + i * n).update(from: a[i], count: i + 1) }
+        let columns = try Buffer(m, n, filledWith: 0.0)
+        for i in 0..<n {
+            for j in 0..<m { columns.base[j * n + i] = b[i][j] }
+        }
+        try Cholesky(matrix, order: n).solve(columns.base, count: m)
+        for i in 0..<n {
+            for j in 0..<m { x[i * leadingDimension + j] = columns.base[j * n + i] }
+        }
+    }
+}

@@ -50,3 +50,24 @@ public func conjugateGradient(
     }
     return maximumIterations
 }
+
+/// The same for a matrix of which all elements are given. Nothing is written to `x` when this
+/// throws.
+public func conjugateGradient(
+    _ a: Rows<Double>, rightHandSide b: UnsafePointer<Double>, tolerance: Double,
+    maximumIterations: Int, into x: UnsafeMutablePointer<Double>
+) throws(NumericsError) -> Int {
+    let n = a.count
+    let dot = try Double.kernels().dot
+    let solution = try Buffer(n, filledWith: 0.0)
+    let iterations = try conjugateGradient(
+        order: n, rightHandSide: b, tolerance: tolerance, maximumIterations: maximumIterations,
+        into: solution.base
+    ) { vector, image in
+        ThreadPool.shared.run(items: n, cost: n) { rows in
+            for i in rows { image[i] = dot(n, a[i], vector) }
+        }
+    }
+    x.update(from: solution.base, count: n)
+    return iterations
+}

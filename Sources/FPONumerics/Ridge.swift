@@ -6,30 +6,33 @@
 ///
 /// whichever system is smaller. Hoerl and Kennard, Technometrics 12(1), 1970; the estimator of
 /// residual FPO (docs/math/fpo-penalty.md). At least one row and `κ > 0`.
-public enum Ridge {
-    /// Writes `β` and `μ`, `x.columns` elements each, and returns `ū`.
-    public static func fit(
-        _ x: Rows<Double>, _ u: UnsafePointer<Double>, kappa: Double,
-        coefficients: UnsafeMutablePointer<Double>, mean: UnsafeMutablePointer<Double>
-    ) throws(NumericsError) -> Double {
+public struct Ridge: ~Copyable {
+    /// `β` and `μ`, of as many elements as `x` has columns.
+    public let coefficients, mean: Buffer<Double>
+    /// `ū`.
+    public let meanLabel: Double
+
+    public init(
+        _ x: Rows<Double>, _ u: UnsafePointer<Double>, kappa: Double
+    ) throws(NumericsError) {
         let (n, d) = (x.count, x.columns)
         let dot = try Double.kernels().dot
-        mean.update(repeating: 0, count: d)
+        let mean = try Buffer(d, filledWith: 0.0), beta = try Buffer(d, filledWith: 0.0)
+        let labels = try Buffer(n, filledWith: 0.0)
         var meanLabel = 0.0
         for i in 0..<n {
-            for j in 0..<d { mean[j] += x[i][j] / Double(n) }
+            for j in 0..<d { mean.base[j] += x[i][j] / Double(n) }
             meanLabel += u[i] / Double(n)
         }
-        let primal = d <= n
-        // Rows of the side whose Gram matrix is smaller: coordinates (d, n) or samples (n, d).
-        let centred = try Buffer(d, n, filledWith: 0.0)
-        for i in 0..<n {
-            for j in 0..<d { centred.base[primal ? j * n + i : i * d + j] = x[i][j] - mean[j] }
-        }
-        let labels = try Buffer(n, filledWith: 0.0)
         for i in 0..<n { labels.base[i] = u[i] - meanLabel }
 
-        let order = min(n, d), length = max(n, d)
+        // The side with fewer vectors: coordinates (d, n) or samples (n, d).
+        let primal = d <= n
+        let (order, length) = primal ? (d, n) : (n, d)
+        let centred = try Buffer(order, length, filledWith: 0.0)
+        for i in 0..<n {
+            for j in 0..<d { centred.base[primal ? j * n + i : i * d + j] = x[i][j] - mean.base[j] }
+        }
         let rows = Rows(
             base: UnsafePointer(centred.base), count: order, columns: length,
             leadingDimension: length)
@@ -38,16 +41,15 @@ public enum Ridge {
         for i in 0..<order { gram.base[i * order + i] += kappa }
         let cholesky = try Cholesky(gram, order: order)
         if primal {
-            for j in 0..<d { coefficients[j] = dot(n, rows[j], labels.base) }
-            try cholesky.solve(coefficients)
+            for j in 0..<d { beta.base[j] = dot(n, rows[j], labels.base) }
+            try cholesky.solve(beta.base)
         } else {
             try cholesky.solve(labels.base)
-            coefficients.update(repeating: 0, count: d)
-            for i in 0..<n {
-                for j in 0..<d { coefficients[j] += labels.base[i] * rows[i][j] }
-            }
+            for i in 0..<n { addProduct(d, labels.base[i], rows[i], to: beta.base) }
         }
-        return meanLabel
+        self.coefficients = beta
+        self.mean = mean
+        self.meanLabel = meanLabel
     }
 }
 

@@ -6,6 +6,7 @@ public struct KernelTable<Element: Sendable>: Sendable {
     public typealias Input = UnsafePointer<Element>
     public typealias Output = UnsafeMutablePointer<Element>
     public typealias Map = @Sendable (_ n: Int, _ x: Input, _ y: Output) -> Void
+    public typealias Stream = @Sendable (_ key: UInt64, _ n: Int, _ out: Output) -> Void
 
     /// Elements in one vector of this level: 8 or 16 floats, 4 or 8 doubles.
     public let lanes: Int
@@ -13,21 +14,22 @@ public struct KernelTable<Element: Sendable>: Sendable {
     /// Elementwise functions; `x == y` is allowed.
     public let exp, log, tanh, sigmoid, softplus: Map
 
-    /// `Σᵢ aᵢ bᵢ` and `Σᵢ (aᵢ − cᵢ) bᵢ`, summed in double in a fixed order that is the same at
-    /// every level.
+    /// `Σᵢ aᵢ bᵢ`, `Σᵢ (aᵢ − cᵢ) bᵢ` and `Σᵢ (aᵢ − cᵢ)²`, summed in double in a fixed order that
+    /// is the same at every level.
     public let dot: @Sendable (_ n: Int, _ a: Input, _ b: Input) -> Double
     public let differenceDot: @Sendable (_ n: Int, _ a: Input, _ c: Input, _ b: Input) -> Double
+    public let squaredDistance: @Sendable (_ n: Int, _ a: Input, _ c: Input) -> Double
 
     /// The first `n` draws of a key's stream.
-    public let uniform, normal: @Sendable (_ key: UInt64, _ n: Int, _ out: Output) -> Void
+    public let uniform, normal: Stream
 
     public init(
         lanes: Int, exp: @escaping Map, log: @escaping Map, tanh: @escaping Map,
         sigmoid: @escaping Map, softplus: @escaping Map,
         dot: @escaping @Sendable (Int, Input, Input) -> Double,
         differenceDot: @escaping @Sendable (Int, Input, Input, Input) -> Double,
-        uniform: @escaping @Sendable (UInt64, Int, Output) -> Void,
-        normal: @escaping @Sendable (UInt64, Int, Output) -> Void
+        squaredDistance: @escaping @Sendable (Int, Input, Input) -> Double,
+        uniform: @escaping Stream, normal: @escaping Stream
     ) {
         self.lanes = lanes
         self.exp = exp
@@ -37,6 +39,7 @@ public struct KernelTable<Element: Sendable>: Sendable {
         self.softplus = softplus
         self.dot = dot
         self.differenceDot = differenceDot
+        self.squaredDistance = squaredDistance
         self.uniform = uniform
         self.normal = normal
     }

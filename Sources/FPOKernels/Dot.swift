@@ -56,3 +56,19 @@ func differenceDot(
         n, { (eight(a + $0) - eight(c + $0), eight(b + $0)) },
         { (Double(a[$0]) - Double(c[$0]), Double(b[$0])) })
 }
+
+@inline(never)
+func squaredDistance(
+    _ n: Int, _ a: UnsafePointer<Element>, _ c: UnsafePointer<Element>
+) -> Double {
+    sum(
+        n,
+        {
+            let difference = eight(a + $0) - eight(c + $0)
+            return (difference, difference)
+        },
+        {
+            let difference = Double(a[$0]) - Double(c[$0])
+            return (difference, difference)
+        })
+}

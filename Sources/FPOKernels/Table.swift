@@ -16,6 +16,7 @@ public let table = Table(
     softplus: { n, x, y in map(n, x, y) { softplusWhole($0) } },
     dot: { dot($0, $1, $2) },
     differenceDot: { differenceDot($0, $1, $2, $3) },
+    squaredDistance: { squaredDistance($0, $1, $2) },
     uniform: { uniform($0, $1, $2) },
     normal: { normal($0, $1, $2) })
 

@@ -13,10 +13,11 @@ func kernels(_ element: String, level: Int) -> Target {
     var settings: [SwiftSetting] = [
         optimized, .unsafeFlags(["-Xcc", "-march=x86-64-v\(level)"]),
         .define("ELEMENT_\(element)"), .define("LEVEL_V\(level)"),
+        .unsafeFlags(["-Xcc", "-DELEMENT_\(element)", "-Xcc", "-DLEVEL_V\(level)"]),
     ]
     if level == 4 { settings.append(.unsafeFlags(["-Xcc", "-mprefer-vector-width=512"])) }
     return .target(
-        name: "FPOKernels\(element)V\(level)", dependencies: ["FPOKernelTypes"],
+        name: "FPOKernels\(element)V\(level)", dependencies: ["CLanes", "FPOKernelTypes"],
         swiftSettings: settings)
 }
 
@@ -28,6 +29,7 @@ let package = Package(
     targets: [
         .systemLibrary(name: "CFPO", path: "include"),
         .systemLibrary(name: "COpenBLAS"),
+        .systemLibrary(name: "CLanes"),
         .target(name: "CShims"),
         .target(name: "FPOKernelTypes"),
         kernels("F32", level: 3), kernels("F32", level: 4),

@@ -1,5 +1,6 @@
 import CFPO
 import FPOKernelTypes
+import FPONumerics
 import FPOTraining
 
 @c @implementation
@@ -31,23 +32,17 @@ public func fpo_simulation_create(
         let environment = try Environment(environment)
         let penalty = try SteeringPenalty(penalty)
         let given = try read(inputs, over: fpo_simulation_inputs(), "inputs")
-        let simulation: Simulation
-        do throws(Simulation.Failure) {
-            simulation = try Simulation(
-                environment, penalty, Simulation.Inputs(given, environment, penalty))
-        } catch .cpu {
-            throw Failure(FPO_ERR_CPU, "this processor lacks x86-64-v3 (AVX2 and FMA)")
-        } catch .memory {
-            throw Failure(
-                FPO_ERR_MEMORY, "inputs.count: \(given.count) games do not fit into memory")
-        }
-        out.pointee = Handle.create(simulation)
+        let checked = try Simulation.Inputs(given, environment)
+        out.pointee = Handle.create(
+            try attempt { () throws(NumericsError) in
+                try Simulation(environment, penalty, checked)
+            })
     }
 }
 
 extension Simulation.Inputs {
     init(
-        _ c: fpo_simulation_inputs, _ e: Environment, _ penalty: SteeringPenalty
+        _ c: fpo_simulation_inputs, _ e: Environment
     ) throws(Failure) {
         try require(c.reserved == 0, FPO_ERR_DOMAIN, "inputs.reserved: must be 0")
         try require(

@@ -155,7 +155,7 @@ extension Game {
             let v = fma(all(Element(1 - beta2)), g * g, moment2[i] * Element(beta2))
             moment1[i] = m
             moment2[i] = v
-            let denominator = fma(v.squareRoot(), root2, all(1e-8))
+            let denominator = fma(squareRoot(v), root2, all(1e-8))
             parameters[i] = fma(rate1, m / denominator, shrink(p))
         }
     }

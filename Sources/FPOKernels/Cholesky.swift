@@ -10,7 +10,7 @@ func choleskyFactor(_ a: LanePointer, _ n: Int, stride: Int) {
             let other = a + k &* stride
             row[k] = (row[k] - dot(k, row, other)) * other[k]
         }
-        row[j] = 1 / (row[j] - dot(j, row, row)).squareRoot()
+        row[j] = 1 / squareRoot(row[j] - dot(j, row, row))
     }
 }
 

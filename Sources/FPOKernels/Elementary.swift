@@ -1,19 +1,21 @@
+import CLanes
+
 // Elementary functions of a vector. Polynomials are Chebyshev fits at 40 digits (docs/math/
 // elementary.md has the derivations, the fits and the measured errors).
 
 #if ELEMENT_F32
     /// Adding it rounds to an integer that then stands in the low bits.
     private let rounder: Element = 0x1.8p23
-    private let mantissaBits: Bits = 23
-    private let exponentBias: Bits = 127
+    private let mantissaBits: SignedBits = 23
+    private let exponentBias: SignedBits = 127
     private let ln2High: Element = 0x1.62ep-1  // 0.693115234375
     private let ln2Low: Element = 3.194618494e-05
     /// `e^x` is normal in between.
     private let expLow: Element = -87.33, expHigh: Element = 88.72
 #else
     private let rounder: Element = 0x1.8p52
-    private let mantissaBits: Bits = 52
-    private let exponentBias: Bits = 1023
+    private let mantissaBits: SignedBits = 52
+    private let exponentBias: SignedBits = 1023
     private let ln2High: Element = 0x1.62e42fee00000p-1
     private let ln2Low: Element = 1.90821492927058770002e-10
     private let expLow: Element = -708.39, expHigh: Element = 709.78
@@ -81,7 +83,7 @@ private func reduce(_ x: Lanes) -> (r: Lanes, raised: Lanes) {
 /// `2ⁿ` for the integer in the low bits of `raised`, which keeps `2ⁿ` normal.
 @inline(__always)
 private func power(_ raised: Lanes) -> Lanes {
-    lanes((bits(raised) &+ LaneBits(repeating: exponentBias)) &<< LaneBits(repeating: mantissaBits))
+    lanes_power_of_two(raised, exponentBias, mantissaBits)
 }
 
 /// `eˣ`, with `x` clamped to where the result is normal. NaN stays NaN.
@@ -99,7 +101,7 @@ func exponential(_ x: Lanes) -> Lanes {
 /// `eˣ − 1` for `x ≤ 0`.
 @inline(__always)
 private func exponentialMinusOne(_ x: Lanes) -> Lanes {
-    let (r, raised) = reduce(x.replacing(with: expLow, where: x .< expLow))
+    let (r, raised) = reduce(select(x, lessThan: expLow, all(expLow), else: x))
     let scale = power(raised)
     return fma(fma(exponentialTail(r), r * r, r), scale, scale - 1)
 }
@@ -114,8 +116,8 @@ func softplusAndSigmoid(_ x: Lanes) -> (softplus: Lanes, sigmoid: Lanes) {
     let z = s * s
     let logarithm = fma(s * z, atanhTail(z), s + s)
     let high = twoPlus * inverse  // 1 / (1 + u)
-    let positive = x.replacing(with: 0, where: x .< 0)
-    return (positive + logarithm, (u * high).replacing(with: high, where: x .>= 0))
+    let positive = select(x, lessThan: 0, .zero, else: x)
+    return (positive + logarithm, select(x, lessThan: 0, u * high, else: high))
 }
 
 /// `log x` for a normal `x > 0`.
@@ -130,10 +132,10 @@ func logarithm(_ x: Lanes) -> Lanes {
     let offset = bits(x) &- LaneBits(repeating: half)
     // The arithmetic shift of a two's complement number, spelled with unsigned ones.
     let sign = LaneBits(repeating: 1 &<< (Bits.bitWidth == 32 ? 31 : 63))
-    let biased = (offset ^ sign) &>> LaneBits(repeating: mantissaBits)
-    let shift = sign &>> LaneBits(repeating: mantissaBits)
+    let biased = (offset ^ sign) &>> LaneBits(repeating: Bits(mantissaBits))
+    let shift = sign &>> LaneBits(repeating: Bits(mantissaBits))
     let n = biased &- shift
-    let m = lanes(bits(x) &- (n &<< LaneBits(repeating: mantissaBits)))
+    let m = lanes(bits(x) &- (n &<< LaneBits(repeating: Bits(mantissaBits))))
     let k = lanes(bits(all(rounder)) &+ n) - rounder
     let f = m - 1
     let s = f / (f + 2)
@@ -233,7 +235,7 @@ func logarithmWhole(_ x: Lanes) -> Lanes {
 func hyperbolicTangent(_ x: Lanes) -> Lanes {
     let m = exponentialMinusOne(-2 * magnitude(x))
     let t = -m / (m + 2)
-    let signed = t.replacing(with: -t, where: x .< 0)
+    let signed = select(x, lessThan: 0, -t, else: t)
     return signed.replacing(with: x, where: x .== 0)
 }
 

@@ -288,8 +288,8 @@ extension Game {
         for i in 0..<d { point.y[i] = theta[i] }
         let (u, factor) = utility(theta)
         emit(.utility, u)
-        emit(.signal, dot(signal, theta, theta).squareRoot())
-        emit(.noise, dot(d - signal, theta + signal, theta + signal).squareRoot())
+        emit(.signal, squareRoot(dot(signal, theta, theta)))
+        emit(.noise, squareRoot(dot(d - signal, theta + signal, theta + signal)))
 
         let count = labelled(round)
         if plan.alignment == .direction || plan.alignment == .inverseNorm { prepareSteering(count) }
@@ -307,7 +307,7 @@ extension Game {
             across = fma(x, point.slope[i], across)
             truth = fma(x, x, truth)
         }
-        let scale = (truth * dot(d, point.slope, point.slope)).squareRoot()
+        let scale = squareRoot(truth * dot(d, point.slope, point.slope))
         emit(.slopeCosine, (across / scale).replacing(with: 0, where: scale .== 0))
 
         draw({ $0.probe }, round: round, probeCount &* d, into: draws)
@@ -317,6 +317,6 @@ extension Game {
             let error = evaluateReward(backward: false) - utility(point.y).value
             squares = fma(error, error, squares)
         }
-        emit(.offPolicyError, (squares / Element(probeCount)).squareRoot())
+        emit(.offPolicyError, squareRoot(squares / Element(probeCount)))
     }
 }

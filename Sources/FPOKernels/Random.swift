@@ -41,7 +41,7 @@ func unit(_ words: Words) -> Lanes {
 /// Two standard normals from a block, by Box and Muller.
 @inline(__always)
 func normals(_ block: (Words, Words)) -> (Lanes, Lanes) {
-    let radius = (-2 * logarithm(unit(block.0))).squareRoot()
+    let radius = squareRoot(-2 * logarithm(unit(block.0)))
     let (sine, cosine) = sineAndCosine(turns: unit(block.1))
     return (radius * cosine, radius * sine)
 }

@@ -32,6 +32,17 @@ public struct Environment: Sendable {
     public var rewardRate = 0.0, weightDecay = 0.0
     public var initialWeightScale = 0.1, initialSignalWeight = 0.0
 
+    /// Nothing published: every size zero.
+    public init() {}
+
+    /// Parameters of one reward model.
+    public var parameterCount: Int {
+        let inputs = [dimension] + hidden, outputs = hidden + [1]
+        let weights = zip(inputs, outputs).reduce(0) { $0 + $1.0 * $1.1 }
+        let biases = rewardModel == .mlp ? outputs.reduce(0, +) : rewardBias ? 1 : 0
+        return weights + biases
+    }
+
     /// The 50-dimensional environment with a linear reward model: one gradient step of the action a
     /// round, one label, one step of stochastic gradient descent.
     public static let linear: Environment = {

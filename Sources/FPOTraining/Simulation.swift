@@ -1,17 +1,11 @@
 import FPOKernelTypes
-import FPONumerics
+public import FPONumerics
 import Synchronization
 
 /// Many games of one environment, one seed each, played in lockstep lanes on the thread pool.
 ///
 /// A game depends on its seed alone: neither on the games beside it nor on the number of threads.
 public final class Simulation: Sendable {
-    public enum Failure: Error {
-        /// The processor has no kernels.
-        case cpu
-        case memory
-    }
-
     /// What the games start from and draw. Noise arrays are borrowed for the simulation's life.
     public struct Inputs: @unchecked Sendable {
         public var seeds: [UInt64]
@@ -61,16 +55,18 @@ public final class Simulation: Sendable {
     /// Environment, penalty and inputs have been checked: sizes agree, numbers are in bounds.
     public init(
         _ environment: Environment, _ penalty: SteeringPenalty, _ inputs: Inputs
-    ) throws(Failure) {
+    ) throws(NumericsError) {
         let games = environment.precision == .float32 ? CPU.floatGames : CPU.doubleGames
-        guard let kernels = games, let normal = CPU.double?.normal else { throw .cpu }
+        guard let kernels = games, let normal = CPU.double?.normal else { throw .processor }
         let lanes = kernels.lanes
         let count = inputs.seeds.count
         let groupCount = (count + lanes - 1) / lanes
         var owned: [AlignedMemory] = []
-        func allocate<T>(_ type: T.Type, _ count: Int) throws(Failure) -> UnsafeMutablePointer<T> {
+        func allocate<T>(_ type: T.Type, _ count: Int) throws(NumericsError) -> UnsafeMutablePointer<T> {
             let (bytes, overflow) = count.multipliedReportingOverflow(by: MemoryLayout<T>.stride)
-            guard !overflow, let memory = AlignedMemory(byteCount: bytes) else { throw .memory }
+            guard !overflow, let memory = AlignedMemory(byteCount: bytes) else {
+                throw .memory(bytes: overflow ? .max : bytes)
+            }
             owned.append(memory)
             return memory.base.bindMemory(to: type, capacity: count)
         }
@@ -92,7 +88,7 @@ public final class Simulation: Sendable {
         let vectors = kernels.memoryVectors(plan)
         let (laneBytes, overflow) = vectors.multipliedReportingOverflow(
             by: lanes * kernels.elementSize)
-        guard !overflow else { throw .memory }
+        guard !overflow else { throw .memory(bytes: .max) }
         var groups: [GameGroup] = []
         for g in 0..<groupCount {
             let memory = try allocate(UInt8.self, laneBytes)
@@ -113,6 +109,7 @@ public final class Simulation: Sendable {
             kernels.start(plan, group, start, weights)
             groups.append(group)
         }
+        self.fingerprint = Fingerprint(environment, penalty, inputs).value
         self.environment = environment
         self.count = count
         self.parameterCount = P
@@ -240,6 +237,10 @@ public final class Simulation: Sendable {
     public func weights(_ out: UnsafeMutablePointer<Double>) {
         read(plan.dimension, parameterCount, out)
     }
+
+    /// Tells simulations of different environments, penalties or seeds apart: a hash of all that
+    /// was given, but for noise arrays.
+    public let fingerprint: UInt64
 
     /// The whole state `(count, stateCount)`, which `restore` takes back.
     public func state(_ out: UnsafeMutablePointer<Double>) { read(0, stateCount, out) }

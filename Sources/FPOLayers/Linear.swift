@@ -33,20 +33,21 @@ public enum Linear {
         }
     }
 
-    /// `dx += dy W`, `dW += dyᵀ x`, `db += Σ dy`
+    /// `dx += dy W`, `dW += dyᵀ x`, `db += Σ dy`, with row `b` of `dy` times `scale_b (B, 1)`.
     @specialized(where S == Float)
     @specialized(where S == Double)
     public static func backward<S: Scalar>(
         dx: Matrix<S>?, dWeight: Matrix<S>?, dBias: Matrix<S>?,
-        dy: Matrix<S>, x: Matrix<S>, weight: Matrix<S>
+        dy: Matrix<S>, x: Matrix<S>, weight: Matrix<S>, scale: Matrix<S>? = nil
     ) {
         let (B, I, O) = dimensions(dy, x, weight, dBias)
         if let dx { check(dx, like: x) }
         if let dWeight { check(dWeight, like: weight) }
+        precondition(scale == nil || scale!.count == B, "Linear: a scale for each of \(B) rows")
         for b in 0..<B {
             let row = x.base + b * I
             for o in 0..<O {
-                let d = dy[b, o]
+                let d = scale == nil ? dy[b, o] : scale!.base[b] * dy[b, o]
                 if let dx { addProduct(I, d, weight.base + o * I, to: dx.base + b * I) }
                 if let dWeight { addProduct(I, d, row, to: dWeight.base + o * I) }
                 if let dBias { dBias.base[o] += d }

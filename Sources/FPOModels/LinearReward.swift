@@ -10,7 +10,7 @@ public struct LinearReward<Element: Scalar>: SmoothRewardModel {
     private let weight: Tensor
     private let bias: Tensor?
 
-    public init(dimension: Int, bias: Bool = true) throws(ModelError) {
+    public init(dimension: Int, bias: Bool = true) throws(NumericsError) {
         var layout = ParameterLayout()
         weight = try layout.append("weight", 1, dimension)
         self.bias = bias ? try layout.append("bias", 1, 1) : nil

@@ -25,7 +25,7 @@ public struct MLPReward<Element: Scalar>: SmoothRewardModel {
     let units: Int
 
     /// Widths are at least 1. Without a hidden layer it is an affine reward.
-    public init(dimension: Int, hidden: [Int]) throws(ModelError) {
+    public init(dimension: Int, hidden: [Int]) throws(NumericsError) {
         var layout = ParameterLayout()
         var layers: [Layer] = []
         var inputs = dimension

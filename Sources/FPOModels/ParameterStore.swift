@@ -1,15 +1,5 @@
 public import FPONumerics
 
-/// Why a model cannot be made or evaluated.
-public enum ModelError: Error, Equatable {
-    /// More parameters than ``ParameterLayout/maximumCount``, or no memory for scratch.
-    case memory
-    /// A matrix that must be positive definite is not.
-    case singular
-    /// An iteration ended before its tolerance.
-    case convergence
-}
-
 /// One tensor inside a flat vector, under its checkpoint's name.
 public struct Tensor: Sendable, Equatable {
     public let name: String
@@ -40,10 +30,12 @@ public struct ParameterLayout: Sendable, Equatable {
     @discardableResult
     mutating func append(
         _ name: String, _ rows: Int, _ columns: Int
-    ) throws(ModelError) -> Tensor {
+    ) throws(NumericsError) -> Tensor {
         precondition(rows >= 1 && columns >= 1, "\(name): (\(rows), \(columns))")
         let (size, overflow) = rows.multipliedReportingOverflow(by: columns)
-        guard !overflow, size <= Self.maximumCount - count else { throw .memory }
+        guard !overflow, size <= Self.maximumCount - count else {
+            throw .memory(bytes: .max)
+        }
         let tensor = Tensor(name: name, rows: rows, columns: columns, offset: count)
         tensors.append(tensor)
         count += size
@@ -59,13 +51,12 @@ public struct ParameterStore<S: Scalar>: ~Copyable {
     public let layout: ParameterLayout
     /// The whole vector, `(1, p)`.
     public let values: Matrix<S>
-    private let arena: Arena<S>
+    private let memory: Buffer<S>
 
-    public init(_ layout: ParameterLayout) throws(ModelError) {
-        guard var arena = Arena<S>(allocating: layout.count) else { throw .memory }
-        values = arena.matrix(1, layout.count)
+    public init(_ layout: ParameterLayout) throws(NumericsError) {
+        memory = try Buffer(layout.count, filledWith: 0)
+        values = Matrix(base: memory.base, rows: 1, columns: layout.count)
         self.layout = layout
-        self.arena = arena
     }
 
     /// Weights become `scale` times standard normal draws, biases zero. `draw` fills a vector of the

@@ -22,13 +22,13 @@ extension RewardModel {
         _ actions: Rows<Element>, _ reference: Rows<Element>? = nil, backward: Bool,
         parameters: Matrix<Element>, scratch: Int = 0,
         _ body: (Range<Int>, Tape, Tape?, inout Arena<Element>) -> Void
-    ) throws(ModelError) {
+    ) throws(NumericsError) {
         guard actions.count > 0 else { return }
         let tapes = reference == nil ? 1 : 2
         let perRow = elements((tapes, dimension), (tapes, tapeCount), (1, scratch))
         let size = min(actions.count, max(1, min(64, (1 << 17) / perRow)))
         guard var arena = Arena<Element>(allocating: elements((size, perRow))) else {
-            throw .memory
+            throw .memory(bytes: .max)
         }
         var first = 0
         while first < actions.count {
@@ -62,7 +62,7 @@ extension RewardModel {
     public func rewards(
         _ out: UnsafeMutablePointer<Element>, of actions: Rows<Element>,
         parameters: Matrix<Element>
-    ) throws(ModelError) {
+    ) throws(NumericsError) {
         try forEachBatch(actions, backward: false, parameters: parameters) { range, tape, _, _ in
             (out + range.lowerBound).update(from: reward(tape).base, count: range.count)
         }
@@ -71,7 +71,7 @@ extension RewardModel {
     /// `gᵢ ← ∇ᵩ r(yᵢ)`, a row of `p` for each action.
     public func gradients(
         _ out: MutableRows<Element>, of actions: Rows<Element>, parameters: Matrix<Element>
-    ) throws(ModelError) {
+    ) throws(NumericsError) {
         try forEachBatch(actions, backward: true, parameters: parameters) { range, tape, _, _ in
             for (row, i) in range.enumerated() {
                 out[i].fill(0)
@@ -84,10 +84,10 @@ extension RewardModel {
     public func gram(
         _ out: MutableRows<Element>, of a: Rows<Element>, and b: Rows<Element>,
         parameters: Matrix<Element>
-    ) throws(ModelError) {
+    ) throws(NumericsError) {
         guard b.count > 0 else { return }
         let needed = elements((b.count, dimension), (b.count, tapeCount))
-        guard var arena = Arena<Element>(allocating: needed) else { throw .memory }
+        guard var arena = Arena<Element>(allocating: needed) else { throw .memory(bytes: .max) }
         let others = tape(b, 0..<b.count, backward: true, parameters: parameters, arena: &arena)
         try forEachBatch(a, backward: true, parameters: parameters, scratch: b.count) {
             range, tape, _, arena in
@@ -108,7 +108,7 @@ extension RewardModel {
     public func meanLoss(
         dParameters: Matrix<Element>?, _ actions: Rows<Element>, reference: Rows<Element>?,
         labels: UnsafePointer<Element>, parameters: Matrix<Element>
-    ) throws(ModelError) -> Element {
+    ) throws(NumericsError) -> Element {
         let share = 1 / Element(actions.count)
         var loss: Element = 0
         try forEachBatch(
@@ -141,7 +141,7 @@ extension SmoothRewardModel {
     /// `slopeᵢ ← ∇ᵧ r(yᵢ)`, a row of `d` for each action.
     public func slopes(
         _ out: MutableRows<Element>, of actions: Rows<Element>, parameters: Matrix<Element>
-    ) throws(ModelError) {
+    ) throws(NumericsError) {
         try forEachBatch(
             actions, backward: true, parameters: parameters, scratch: dimension
         ) { range, tape, _, arena in

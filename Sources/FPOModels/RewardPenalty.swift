@@ -26,7 +26,7 @@ public struct RewardPenalty<Element: Scalar> {
     public func callAsFunction<Model: SmoothRewardModel<Element>>(
         _ penalties: UnsafeMutablePointer<Element>, slopes: MutableRows<Element>?,
         of actions: Rows<Element>, model: Model, parameters: Matrix<Element>
-    ) throws(ModelError) {
+    ) throws(NumericsError) {
         let scratch = slopes == nil ? 1 : 1 + 2 * model.dimension + model.tangentCount
         try model.forEachBatch(
             actions, reference, backward: true, parameters: parameters, scratch: scratch

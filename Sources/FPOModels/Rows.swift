@@ -1,51 +1,40 @@
 public import FPONumerics
 
-/// Rows of a caller's array, `stride` elements apart.
-public struct Rows<S: Scalar> {
-    public let base: UnsafePointer<S>
-    public let count, columns, stride: Int
-
-    public init(_ base: UnsafePointer<S>, count: Int, columns: Int, stride: Int) {
-        self.base = base
-        self.count = count
-        self.columns = columns
-        self.stride = stride
-    }
-
-    /// The rows of `matrix`, all of them.
-    public init(_ matrix: Matrix<S>) {
+extension Rows where Element: Scalar {
+    /// All rows of a matrix.
+    public init(_ matrix: Matrix<Element>) {
         self.init(
-            matrix.base, count: matrix.rows, columns: matrix.columns, stride: matrix.columns)
+            base: matrix.base, count: matrix.rows, columns: matrix.columns,
+            leadingDimension: matrix.columns)
     }
 
-    subscript(i: Int) -> UnsafePointer<S> { base + i * stride }
-
-    /// Rows `range`, packed into a matrix.
-    func matrix(_ range: Range<Int>, arena: inout Arena<S>) -> Matrix<S> {
+    /// The rows of `range`, packed into a matrix.
+    func matrix(_ range: Range<Int>, arena: inout Arena<Element>) -> Matrix<Element> {
         let packed = arena.matrix(range.count, columns)
-        for i in 0..<range.count {
-            packed.row(i).base.update(from: self[range.lowerBound + i], count: columns)
+        for (row, i) in range.enumerated() {
+            packed.row(row).base.update(from: self[i], count: columns)
         }
         return packed
     }
 }
 
-/// Where rows go, `stride` elements apart.
-public struct MutableRows<S: Scalar> {
-    public let base: UnsafeMutablePointer<S>
-    public let columns, stride: Int
+/// Where rows go, `leadingDimension` elements apart.
+public struct MutableRows<Element: Scalar> {
+    public let base: UnsafeMutablePointer<Element>
+    public let columns, leadingDimension: Int
 
-    public init(_ base: UnsafeMutablePointer<S>, columns: Int, stride: Int) {
+    public init(base: UnsafeMutablePointer<Element>, columns: Int, leadingDimension: Int) {
         self.base = base
         self.columns = columns
-        self.stride = stride
+        self.leadingDimension = leadingDimension
     }
 
-    public init(_ matrix: Matrix<S>) {
-        self.init(matrix.base, columns: matrix.columns, stride: matrix.columns)
+    /// All rows of a matrix.
+    public init(_ matrix: Matrix<Element>) {
+        self.init(base: matrix.base, columns: matrix.columns, leadingDimension: matrix.columns)
     }
 
-    subscript(i: Int) -> Matrix<S> {
-        Matrix(base: base + i * stride, rows: 1, columns: columns)
+    subscript(i: Int) -> Matrix<Element> {
+        Matrix(base: base + i * leadingDimension, rows: 1, columns: columns)
     }
 }

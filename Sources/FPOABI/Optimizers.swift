@@ -22,7 +22,8 @@ private final class OptimizerState: @unchecked Sendable {
         }
         steps += 1
         rule.step(
-            steps, parameters: row(parameters), gradient: row(UnsafeMutablePointer(mutating: gradient)),
+            steps, parameters: row(parameters),
+            gradient: row(UnsafeMutablePointer(mutating: gradient)),
             moments: Matrix(base: memory.base, rows: rule.momentCount, columns: count))
     }
 }
@@ -86,7 +87,8 @@ private func rule(_ config: fpo_optimizer_config) throws(Failure) -> any Optimiz
         adam.decay = Int(config.kind) == FPO_OPTIMIZER_ADAM ? .coupled : .decoupled
         return adam
     default:
-        throw Failure(FPO_ERR_DOMAIN, "kind: \(config.kind), but must be an FPO_OPTIMIZER_ constant")
+        throw Failure(
+            FPO_ERR_DOMAIN, "kind: \(config.kind), but must be an FPO_OPTIMIZER_ constant")
     }
 }
 

@@ -27,12 +27,12 @@ public struct RewardPenalty<Element: Scalar> {
         _ penalties: UnsafeMutablePointer<Element>, slopes: MutableRows<Element>?,
         of actions: Rows<Element>, model: Model, parameters: Matrix<Element>
     ) throws(NumericsError) {
-        let scratch = slopes == nil ? 1 : 1 + 2 * model.dimension + model.tangentCount
+        let scratch = slopes == nil ? 3 : 3 + 2 * model.dimension + model.tangentCount
         try model.forEachBatch(
             actions, reference, backward: true, parameters: parameters, scratch: scratch
         ) { range, tape, other, arena in
             let alignment = arena.matrix(range.count, 1)
-            align(alignment, model, tape, other)
+            align(alignment, model, tape, other, &arena)
             for (row, i) in range.enumerated() {
                 let margin = margin(model, row, tape, other)
                 penalties[i] = overconfidence(margin, i) * alignment[row, 0]
@@ -50,7 +50,8 @@ public struct RewardPenalty<Element: Scalar> {
                 let rate: Element = labels == nil ? 0 : other == nil ? 1 : s * (1 - s)
                 for j in 0..<model.dimension {
                     let dLabel = labelSlopes?[i][j] ?? 0
-                    slopes[i].base[j] = a * (rate * dReward[row, j] - dLabel) + e * dAlignment[row, j]
+                    slopes[i].base[j] =
+                        a * (rate * dReward[row, j] - dLabel) + e * dAlignment[row, j]
                 }
             }
         }
@@ -69,22 +70,27 @@ public struct RewardPenalty<Element: Scalar> {
         return (reference == nil ? margin : sigmoid(margin)) - labels[i]
     }
 
-    /// `alignment += A`
+    /// `alignment ← A`. Each product is summed alone, so that they cancel at the reference.
     private func align<Model: RewardModel<Element>>(
-        _ alignment: Matrix<Element>, _ model: Model, _ tape: Model.Tape, _ other: Model.Tape?
+        _ alignment: Matrix<Element>, _ model: Model, _ tape: Model.Tape, _ other: Model.Tape?,
+        _ arena: inout Arena<Element>
     ) {
+        let cross = arena.matrix(alignment.rows, 1), square = arena.matrix(alignment.rows, 1)
         if let direction {
             model.gradientDot(alignment, scale: 1, tape, along: direction)
-            if let other { model.gradientDot(alignment, scale: -1, other, along: direction) }
-            return
+            if let other { model.gradientDot(cross, scale: 1, other, along: direction) }
+        } else {
+            model.gradientDot(alignment, scale: 1, tape, tape)
+            if let other { model.gradientDot(cross, scale: 1, tape, other) }
         }
-        model.gradientDot(alignment, scale: 1, tape, tape)
-        guard let other else { return }
-        model.gradientDot(alignment, scale: shiftInvariant ? -2 : -1, tape, other)
-        guard shiftInvariant else { return }
-        model.gradientDot(alignment, scale: 1, other, other)
-        // A squared norm: what is below zero is rounding.
-        for row in 0..<alignment.rows { alignment[row, 0] = max(alignment[row, 0], 0) }
+        let isSquare = shiftInvariant && direction == nil
+        if isSquare, let other { model.gradientDot(square, scale: 1, other, other) }
+        for row in 0..<alignment.rows {
+            let a = alignment[row, 0] - cross[row, 0]
+            // A squared norm: what is below zero is rounding.
+            alignment[row, 0] =
+                isSquare && other != nil ? max(a - cross[row, 0] + square[row, 0], 0) : a
+        }
     }
 
     /// `dAlignment += ∇A`

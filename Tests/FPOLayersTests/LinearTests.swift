@@ -58,7 +58,8 @@ private let shapes = [[1, 1, 1], [2, 3, 4], [3, 17, 9], [0, 2, 2]]
     // numpy 2.4 float64: x @ w.T + b and its products, elements k/8.
     @Test func goldenValues() {
         var arena = Arena<Double>(capacity: 100)
-        func matrix(_ rows: Int, _ values: [Double], _ arena: inout Arena<Double>) -> Matrix<Double> {
+        func matrix(_ rows: Int, _ values: [Double], _ arena: inout Arena<Double>) -> Matrix<Double>
+        {
             let m = arena.matrix(rows, values.count / rows)
             for (i, value) in values.enumerated() { m.base[i] = value }
             return m
@@ -113,7 +114,8 @@ private let shapes = [[1, 1, 1], [2, 3, 4], [3, 17, 9], [0, 2, 2]]
     func gradientProductsMatchMaterialisedGradients(shape: [Int], bias: Bool) {
         var arena = Arena<Double>(capacity: 4000)
         let l = Layer(shape, seed: 3, &arena)
-        let gram = arena.matrix(l.B, l.B), pairs = arena.matrix(l.B, 1), along = arena.matrix(l.B, 1)
+        let gram = arena.matrix(l.B, l.B), pairs = arena.matrix(l.B, 1),
+            along = arena.matrix(l.B, 1)
         Linear.gradientGram(
             gram, scale: 2, dy: l.dy, x: l.x, dyOther: l.dyOther, xOther: l.xOther, bias: bias)
         Linear.gradientDot(

@@ -17,7 +17,8 @@ import Testing
         let linear = try LinearReward<Float>(dimension: 7).layout
         #expect(linear.tensors.map(\.name) == ["weight", "bias"])
         #expect(linear.tensors.map(\.offset) == [0, 7])
-        #expect(try LinearReward<Float>(dimension: 7, bias: false).layout.count == 7)
+        let unbiased = try LinearReward<Float>(dimension: 7, bias: false).layout
+        #expect(unbiased.count == 7)
     }
 
     @Test func absurdSizesAreRefused() {

@@ -2,6 +2,7 @@ import FPOModels
 import FPONumerics
 import FPOTestSupport
 import Foundation
+import Testing
 
 /// What torch found for one model (Tests/Golden/reward_models.py).
 struct RewardGolden: Decodable, CustomTestStringConvertible {
@@ -33,8 +34,6 @@ struct RewardGolden: Decodable, CustomTestStringConvertible {
         return try! golden("reward_models", as: File.self).cases
     }()
 }
-
-import Testing
 
 /// The inputs of a golden case: formulas of an index, as in reward_models.py.
 final class RewardExample<S: Scalar> {

@@ -5,7 +5,8 @@ import Testing
 
 /// Every 60th element, which is what the golden file keeps of long vectors.
 private func thinned(_ elements: [Double]) -> [Double] {
-    elements.count < 100 ? elements : stride(from: 0, to: elements.count, by: 60).map { elements[$0] }
+    elements.count < 100
+        ? elements : stride(from: 0, to: elements.count, by: 60).map { elements[$0] }
 }
 
 @Suite struct RewardModelTests {
@@ -199,7 +200,8 @@ private func thinned(_ elements: [Double]) -> [Double] {
         for i in 0..<e.actions.count { e.actions.base[i] = i % 2 == 0 ? 1e3 : -1e3 }
         for described in golden.penalties {
             let (values, slopes) = try e.evaluate(e.penalty(described))
-            #expect((values + slopes).allSatisfy(\.isFinite))
+            let finite = (values + slopes).filter(\.isFinite)
+            #expect(finite.count == values.count + slopes.count)
         }
         let loss = try e.model.meanLoss(
             dParameters: nil, Rows(e.actions), reference: Rows(e.references),
@@ -213,7 +215,8 @@ private func thinned(_ elements: [Double]) -> [Double] {
             e.references.base.update(from: e.actions.base, count: e.actions.count)
             for described in golden.penalties
             where described.reference && described.alignment != "direction" {
-                #expect(try e.evaluate(e.penalty(described)).values == [0, 0, 0])
+                let values = try e.evaluate(e.penalty(described)).values
+                #expect(values == [0, 0, 0])
             }
         }
     }

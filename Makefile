@@ -76,8 +76,12 @@ test: ## Everything that must hold: lint, Swift, ABI, Python and notebook tests
 	done
 
 .PHONY: test-swift
-test-swift: build/.system-test ## Swift tests
-	$(SWIFT) test -j $(JOBS)
+test-swift: build-tests ## Swift tests
+	$(SWIFT) test --skip-build
+
+.PHONY: build-tests
+build-tests: build/.system-test
+	$(SWIFT) build --build-tests -j $(JOBS) --explicit-target-dependency-import-check error
 
 .PHONY: test-python
 test-python: build .venv/.test ## Python tests
@@ -104,7 +108,7 @@ sanitize: build/.system-test ## Swift tests under AddressSanitizer and ThreadSan
 	$(SWIFT) test --sanitize=thread --scratch-path .build-tsan -j $(JOBS)
 
 .PHONY: mutants
-mutants: build/.system-test ## Plant one-token errors; some test must find each
+mutants: .venv/.test build/.system-test ## Plant one-token errors; some test must find each
 	python3 scripts/mutants.py
 
 .PHONY: lint
@@ -117,6 +121,7 @@ lint: .venv/.test ## Formatting, types and the rules of the house
 	    clang-format --dry-run --Werror include/*.h Sources/*/*.[ch] Sources/*/include/*.h examples/c/*.c
 	fi
 	python3 scripts/symbols.py --check
+	python3 scripts/mutants.py --check
 	python3 scripts/check_house.py
 
 .PHONY: format

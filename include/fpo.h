@@ -257,7 +257,7 @@ typedef struct fpo_tensor {
 /* Parameters start at zero. bias: 0 or 1. */
 FPO_API int32_t fpo_reward_model_create_linear(int64_t dimension, int32_t bias,
                                                fpo_reward_model **out);
-/* hidden_count >= 1 hidden layers with `hidden` units each. */
+/* 1 to 64 hidden layers with `hidden` units each. */
 FPO_API int32_t fpo_reward_model_create_mlp(int64_t dimension, int32_t hidden_count,
                                             const int64_t *hidden, fpo_reward_model **out);
 FPO_API void fpo_reward_model_destroy(fpo_reward_model *model);
@@ -297,7 +297,8 @@ FPO_API int32_t fpo_reward_model_loss_f64(const fpo_reward_model *model, size_t 
 
 /* The direction w = (H + damping I)^-1 gbar (p) of the exact penalty: H the Gauss-Newton Hessian
  * of the loss on the n training samples (squared error without its factor 2 if reference is NULL,
- * else Bradley-Terry), gbar the mean reward gradient over the m policy samples. */
+ * else Bradley-Terry), gbar the mean reward gradient over the m policy samples. n = 0 or m = 0
+ * writes nothing. FPO_ERR_CONVERGENCE too if the Gram form finds damping too small for double. */
 FPO_API int32_t fpo_reward_model_steering_direction_f64(
     const fpo_reward_model *model, size_t n, const double *action, size_t lda,
     const double *reference, size_t ldr, size_t m, const double *policy_action, size_t ldp,

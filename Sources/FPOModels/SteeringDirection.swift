@@ -131,7 +131,8 @@ private struct TrainingSamples<Model: RewardModel<Double>>: ~Copyable {
     }
 
     /// `x ← (H + δ I)⁻¹ b` through the Gram matrix. The difference in its formula cancels where
-    /// `δ` is small, so the residual is solved for until it no longer shrinks.
+    /// `δ` is small, so the residual is solved for until it no longer shrinks; if that leaves more
+    /// than a millionth of `b`, the damping is too small for double precision.
     func solveGram(
         _ b: UnsafePointer<Double>, damping: Double, into x: UnsafeMutablePointer<Double>
     ) throws(NumericsError) {
@@ -140,8 +141,10 @@ private struct TrainingSamples<Model: RewardModel<Double>>: ~Copyable {
         let image = try Buffer(p, filledWith: 0.0)
         let dot = try Double.kernels().dot
         residual.base.update(from: b, count: p)
-        var best = dot(p, b, b)
-        for _ in 0..<6 where best > 0 {
+        let start = dot(p, b, b)
+        var best = start, rounds = 0
+        while best > 0, rounds < 6 {
+            rounds += 1
             project(residual.base, into: scratch)
             try cholesky.solve(scratch.base)
             for i in 0..<n { scratch[i, 0].negate() }
@@ -155,6 +158,8 @@ private struct TrainingSamples<Model: RewardModel<Double>>: ~Copyable {
             x.update(from: trial.base, count: p)
             best = square
         }
+        let left = start > 0 ? (best / start).squareRoot() : 0
+        guard left <= 1e-6 else { throw .noConvergence(iterations: rounds, residual: left) }
     }
 
     /// `S Sᵀ + δ I`

@@ -72,6 +72,10 @@ import Testing
                 e, withReference: false, damping: 1e-9,
                 .conjugateGradient(tolerance: 1e-15, maximumIterations: 1))
         }
+        // A damping far below what the Hessian leaves of double precision.
+        #expect(throws: NumericsError.self) {
+            try direction(e, withReference: false, damping: 1e-300, .gram)
+        }
         for i in 0..<e.parameters.count { e.parameters.base[i] = .nan }
         #expect(throws: NumericsError.self) {
             try direction(e, withReference: false, damping: 0.1, .gram)

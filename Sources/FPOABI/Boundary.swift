@@ -78,11 +78,14 @@ func attempt<Result: ~Copyable>(
 
 // MARK: Numbers
 
+/// Bytes of a process's address space: no array is longer.
+private let addressSpace = 1 << 47
+
 /// A size within what an array of `stride`-byte elements can have. C's `size_t` comes as `Int`:
 /// what exceeds `Int.max` is negative here.
 func requireSize(_ n: Int, _ name: String, stride: Int = 8) throws(Failure) {
     try require(
-        n >= 0 && n <= Int.max / stride, FPO_ERR_MEMORY,
+        n >= 0 && n <= addressSpace / stride, FPO_ERR_MEMORY,
         "\(name): \(UInt(bitPattern: n)) elements are more than memory can hold")
 }
 
@@ -120,7 +123,7 @@ private func requireShape(
             + "columns, \(columns)")
     let (extent, overflow) = rows.multipliedReportingOverflow(by: leadingDimension)
     try require(
-        leadingDimension >= 0 && !overflow && extent <= Int.max / stride, FPO_ERR_MEMORY,
+        leadingDimension >= 0 && !overflow && extent <= addressSpace / stride, FPO_ERR_MEMORY,
         "\(name): \(rows) rows with leading dimension \(UInt(bitPattern: leadingDimension)) are "
             + "more than memory can hold")
 }
@@ -175,6 +178,7 @@ func output<Element>(
 func requireFinite<Element: KernelElement>(
     _ pointer: UnsafePointer<Element>, _ rows: Int, _ columns: Int, _ ld: Int, _ name: String
 ) throws(Failure) {
+    guard columns > 0 else { return }
     let dot = Element.kernelTable?.dot
     for i in 0..<rows {
         let row = pointer + i * ld

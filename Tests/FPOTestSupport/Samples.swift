@@ -1,7 +1,11 @@
 public import FPONumerics
+import Synchronization
 
-/// Rows of test data that own their memory, with a few elements between rows that no one may read.
-public final class Samples<Element: KernelElement> {
+/// Keeps all test data alive: views of it may outlive the ``Samples`` that made them.
+private let kept = Mutex<[UInt]>([])
+
+/// Constant rows of test data, with a few elements between rows that no one may read.
+public struct Samples<Element: KernelElement>: @unchecked Sendable {
     public let count, columns, leadingDimension: Int
     private let memory: UnsafeMutablePointer<Element>
 
@@ -16,16 +20,16 @@ public final class Samples<Element: KernelElement> {
         for i in 0..<count {
             for j in 0..<columns { memory[i * leadingDimension + j] = element(i, j) }
         }
+        let address = UInt(bitPattern: memory)
+        kept.withLock { $0.append(address) }
     }
 
     /// Uniform on (-1, 1).
-    public convenience init(
+    public init(
         _ count: Int, _ columns: Int, using rng: inout some RandomNumberGenerator
     ) {
         self.init(count, columns) { _, _ in Element(Double.random(in: -1...1, using: &rng)) }
     }
-
-    deinit { memory.deallocate() }
 
     public var rows: Rows<Element> {
         Rows(base: memory, count: count, columns: columns, leadingDimension: leadingDimension)

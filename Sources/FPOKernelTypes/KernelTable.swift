@@ -11,7 +11,8 @@ public struct KernelTable<Element: Sendable>: Sendable {
     /// Elements in one vector of this level: 8 or 16 floats, 4 or 8 doubles.
     public let lanes: Int
 
-    /// Elementwise functions; `x == y` is allowed.
+    /// Elementwise functions; `x == y` is allowed. Largest errors found, in units in the last place
+    /// and in either precision: exp 1.1, log 0.9, tanh 2.6, sigmoid 3.7, softplus 4.4.
     public let exp, log, tanh, sigmoid, softplus: Map
 
     /// `Σᵢ aᵢ bᵢ`, `Σᵢ (aᵢ − cᵢ) bᵢ` and `Σᵢ (aᵢ − cᵢ)²`, summed in double in a fixed order that

@@ -106,18 +106,18 @@ def count_allocations() -> str:
     shim = machine.compile_c("count_allocations.c", "count_allocations.so", "-shared", "-fPIC")
     if shim is None:
         return "allocations not counted, for want of a C compiler"
-    rounds = 100
+    lengths = [1, 101]
     contestant = Contestant(
         "fpo_allocations",
-        {"games": GAMES, "rounds": rounds},
+        {"games": GAMES, "lengths": lengths, "repeats": 5},
         machine.cores(),
         environment={"LD_PRELOAD": str(shim)},
         report=True,
     )
     contest([contestant], 1)
-    one, many = contestant.result["one"], contestant.result["many"]
-    steps = (rounds - 1) * Setting().inner_steps
-    return f"ours {(many - one) / steps:g} allocations per step"
+    few, many = contestant.result
+    steps = (lengths[1] - lengths[0]) * Setting().inner_steps
+    return f"ours {(many - few) / steps:g} allocations per step"
 
 
 def kernel_rows(repeats: int) -> list[Row]:

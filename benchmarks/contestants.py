@@ -57,8 +57,11 @@ def numpy_neural(games: int, rounds: int) -> Call:
     )
 
 
-def fpo_allocations(games: int, rounds: int) -> Call:
-    """Heap allocations of `rounds` rounds, after a warm-up, counted by the preloaded shim."""
+def fpo_allocations(games: int, lengths: list[int], repeats: int) -> Call:
+    """Heap allocations, counted by the preloaded shim, of calls that play so many rounds.
+
+    The fewest of `repeats` calls: the interpreter allocates now and then on its own account.
+    """
     import ctypes
 
     import fpo
@@ -66,15 +69,18 @@ def fpo_allocations(games: int, rounds: int) -> Call:
     count = ctypes.CDLL(None).allocation_count
     count.restype = ctypes.c_ulonglong
 
-    def measure() -> dict[str, int]:
+    def measure() -> list[int]:
         simulation = fpo.Simulation(fpo.NeuralEnvironment(), "relaxed", range(games))
-        simulation.step(rounds)
-        counts = []
-        for length in (1, rounds):
-            before = count()
-            simulation.step(length)
-            counts.append(count() - before)
-        return {"one": counts[0], "many": counts[1]}
+        simulation.step(max(lengths))
+        fewest = []
+        for length in lengths:
+            counts = []
+            for _ in range(repeats):
+                before = count()
+                simulation.step(length)
+                counts.append(count() - before)
+            fewest.append(min(counts))
+        return fewest
 
     return measure
 

@@ -62,23 +62,24 @@ def neural_rows(repeats: int) -> list[Row]:
 
     allocations = count_allocations()
     memory = ", ".join(
-        f"{name} {c.peak_mb:.0f} MB" for name, c in (("ours", ours), ("torch", torch), ("jax", jax))
+        f"{name} {c.peak_mb:.0f} MB"
+        for name, c in (("ours", ours), ("PyTorch", torch), ("JAX", jax))
     )
-    versions = f"one core, per run: ours and JAX in a batch of {GAMES}, PyTorch alone; {horizon}"
+    setup = f"one core, per run: ours and JAX in a batch of {GAMES}, PyTorch alone; {horizon}"
     rows = [
         row(
             "neural-environment",
             ours,
             torch,
             "PyTorch",
-            f"{versions}; peak {memory}; {allocations}",
+            f"{setup}; peak memory {memory}; {allocations}",
         ),
         row(
             "neural-environment-jax",
             ours,
             jax,
             "JAX",
-            f"{versions}; compiled beforehand in {jax.prepared:.1f} s, not counted",
+            f"{setup}; compiled beforehand in {jax.prepared:.1f} s, not counted",
         ),
     ]
     if len(cores) > 1:

@@ -18,9 +18,10 @@ fail() {
 
 missing=()
 
-# need PACKAGE COMMAND...: notes the package if the command fails.
+# need PACKAGES COMMAND...: notes the packages if the command fails.
 need() {
-    "${@:2}" >/dev/null 2>&1 || missing+=("$1")
+    # shellcheck disable=SC2206 # a word each
+    "${@:2}" >/dev/null 2>&1 || missing+=($1)
 }
 
 links_openblas() {
@@ -33,13 +34,15 @@ links_openblas() {
 
 list_missing() {
     missing=()
+    # What a Swift toolchain needs of Debian 12, according to its own instructions.
+    need "libcurl4 libedit2 libncurses6 libpython3.11 libsqlite3-0 libxml2 tzdata" swift --version
+    need git command -v git
+    need g++ command -v g++
     need binutils command -v ld
     need libopenblas-dev links_openblas
     need python3 command -v "$python"
     need python3-venv "$python" -c 'import ensurepip, venv'
     if [ "$1" = test ]; then
-        need gcc command -v gcc
-        need g++ command -v g++
         need pkg-config command -v pkg-config
         need valgrind command -v valgrind
         need libc6-dbg test -d /usr/lib/debug/.build-id # valgrind reads ld.so's symbols there

@@ -1,26 +1,6 @@
-import FPONumerics
 import FPOTestSupport
 import FPOTraining
-import Glibc
 import Testing
-
-/// Descends `f(w) = ½ wᵀ A w + Σ sin wᵢ` from `(1, −2, 0.5)`; what torch 2.13.0 gives in float64
-/// for the same is written in the tests (`torch.optim`, gradients by autograd).
-func descend<Rule: Optimizer>(_ rule: Rule, steps: Int) -> [Double] {
-    typealias S = Rule.Element
-    let a: [[S]] = [[1, 0.2, 0], [0.2, 2, 0.1], [0, 0.1, 0.5]]
-    var arena = Arena<S>(capacity: 12)
-    let w = arena.matrix(1, 3), g = arena.matrix(1, 3)
-    let moments = arena.matrix(rule.momentCount, 3)
-    (w[0, 0], w[0, 1], w[0, 2]) = (1, -2, 0.5)
-    for step in 0..<steps {
-        for i in 0..<3 {
-            g[0, i] = S(cos(Double(w[0, i]))) + (0..<3).reduce(0) { $0 + a[i][$1] * w[0, $1] }
-        }
-        rule.step(step + 1, parameters: w, gradient: g, moments: moments)
-    }
-    return (0..<3).map { Double(w[0, $0]) }
-}
 
 @Suite struct SGDTests {
     @Test(arguments: [

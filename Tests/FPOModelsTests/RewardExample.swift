@@ -3,7 +3,6 @@ import FPONumerics
 import FPOTestSupport
 import Foundation
 import Testing
-import Testing
 
 /// What torch found for one model (Tests/Golden/reward_models.py).
 struct RewardGolden: Decodable, CustomTestStringConvertible {

@@ -45,8 +45,8 @@ import Testing
             }
             #expect(relativeError(mixed.elements, expected) < 1e-7)
 
-            let thousandth = golden.parameterCount > 100 ? 60 : 1
-            for j in stride(from: 0, to: p, by: thousandth) {
+            let every = golden.parameterCount > 100 ? 60 : 1
+            for j in stride(from: 0, to: p, by: every) {
                 let expected = numericalGradient(
                     at: Matrix(base: e.parameters.base + j, rows: 1, columns: 1)
                 ) {

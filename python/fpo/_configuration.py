@@ -60,9 +60,9 @@ class Parameter:
         return tuple(_arrays.integer(self.name, one, low, high) for one in values)
 
     def _real(self, value: Any) -> float:
-        if value == "inf":  # as in JSON, which has no infinity
-            value = math.inf
-        number = math.inf if value == math.inf else _arrays.scalar(self.name, value)
+        # In JSON, which has no infinity, it is a text.
+        infinite = isinstance(value, (str, float)) and value in ("inf", math.inf)
+        number = math.inf if infinite else _arrays.scalar(self.name, value)
         if not self.minimum <= number <= self.maximum:
             raise DomainError(
                 f"{self.name}: expected {self.minimum:g} to {self.maximum:g}, got {value!r}"
@@ -123,7 +123,7 @@ class Configuration:
             if name not in self._defaults:
                 raise unknown_name(type(self).__name__, name, list(self._defaults))
         accepted = {name: self._accept(name, value) for name, value in changes.items()}
-        object.__setattr__(self, "_values", self._complete({**base, **accepted}, accepted))
+        object.__setattr__(self, "_values", self._complete(base, accepted))
 
     @classmethod
     def _define(cls, defaults: Mapping[str, Value], table: Mapping[str, Parameter]) -> None:
@@ -144,15 +144,17 @@ class Configuration:
     @classmethod
     def _documentation(cls, name: str) -> str:
         parameter = cls._table[name]
-        choices = f" One of {one_of(parameter.choices)}." if parameter.choices else ""
-        return parameter.doc + choices
+        choices = f"; {one_of(parameter.choices)}" if parameter.choices else ""
+        return f"{parameter.doc[:1].upper()}{parameter.doc[1:].rstrip('.')}{choices}."
 
     def _accept(self, name: str, value: Any) -> Value:
         return self._table[name].accept(value)
 
-    def _complete(self, values: dict[str, Value], given: Mapping[str, Value]) -> dict[str, Value]:
-        """A hook: parameters that follow others unless given themselves; checks across them."""
-        return values
+    def _complete(
+        self, base: Mapping[str, Value], changes: Mapping[str, Value]
+    ) -> dict[str, Value]:
+        """`base` with `changes`; a hook for parameters that follow others, and for checks."""
+        return {**base, **changes}
 
     def __getattr__(self, name: str) -> Value:
         if name.startswith("_"):

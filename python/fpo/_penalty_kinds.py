@@ -59,9 +59,10 @@ class Penalty(Configuration):
         return _KINDS[kind](**rest)
 
     def _accept(self, name: str, value: Any) -> Value:
-        if name in _INHERITED and (value is None or value == _INHERITED[name]):
+        if name in _INHERITED and value is None:
             return None
-        return super()._accept(name, value)
+        accepted = super()._accept(name, value)
+        return None if name in _INHERITED and accepted == _INHERITED[name] else accepted
 
     def _struct(self) -> Any:
         """The library's struct of this penalty."""

@@ -102,13 +102,14 @@ class Environment(Configuration):
             return float(array)
         return tuple(_arrays.vector(name, array, "dimension").tolist())
 
-    def _complete(self, values: dict[str, Value], given: Mapping[str, Value]) -> dict[str, Value]:
-        for name in values:  # a constant schedule stays constant
+    def _complete(
+        self, base: Mapping[str, Value], changes: Mapping[str, Value]
+    ) -> dict[str, Value]:
+        values = super()._complete(base, changes)
+        for name in changes:  # a constant schedule stays constant
             final = f"{name}_final"
-            if name in given and final in values and final not in given:
-                before = self.__dict__.get("_values", self._defaults)
-                if before[name] == before[final]:
-                    values[final] = values[name]
+            if final in base and final not in changes and base[name] == base[final]:
+                values[final] = changes[name]
         for name in _POINTS:
             if isinstance(values[name], tuple) and len(values[name]) != values["dimension"]:
                 raise ShapeError(

@@ -62,7 +62,7 @@ def _axes(ax: Axes | None, **figure: Any) -> Axes:
 def _named(runs: Group) -> list[tuple[str, Runs]]:
     """Label and runs of each curve."""
     if isinstance(runs, Runs):
-        return [(runs.penalty_name, runs)]
+        runs = [runs]
     pairs = (
         list(runs.items())
         if isinstance(runs, Mapping)

@@ -6,6 +6,7 @@ import html
 import json
 import math
 import os
+import zipfile
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -32,6 +33,9 @@ QUANTITIES = (
     "penalty",
 )
 _FILE_FORMAT = 1
+
+#: What `numpy.load` and `json.loads` raise at a file that is something else.
+UNREADABLE = (KeyError, ValueError, TypeError, EOFError, OSError, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -225,7 +229,7 @@ class Runs:
                 arrays = {name: file[name] for name in _ARRAYS}
         except FormatError:
             raise
-        except (KeyError, ValueError, TypeError, EOFError, OSError) as error:
+        except UNREADABLE as error:
             if isinstance(error, FileNotFoundError):
                 raise
             raise FormatError(f"{path}: not saved runs ({error})") from error

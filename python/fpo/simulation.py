@@ -19,7 +19,7 @@ from .environments import Environment
 from .errors import DTypeError, FormatError
 from .models import unflatten
 from .penalties import Penalty
-from .runs import Runs
+from .runs import UNREADABLE, Runs
 
 __all__ = ["Simulation", "simulate"]
 
@@ -130,6 +130,10 @@ class Simulation(_lib.Handle):
         self.seeds = _inputs.seeds(seeds)
         self.record_every = _inputs.record_every(record_every, environment.rounds)
         count, rounds = self.seeds.size, environment.rounds
+        # Refuses what is too large before anything else is made.
+        records = _inputs.record_arrays(
+            count, -(-rounds // self.record_every) + 1, environment.dimension
+        )
         self.shapes = _inputs.parameter_shapes(environment)
         weights = _inputs.initial_weights(initial_weights, count, self.shapes)
         # The library reads these as it plays: they live as long as this object.
@@ -151,8 +155,8 @@ class Simulation(_lib.Handle):
             _lib.byref(self.penalty._struct()),
             _lib.byref(inputs),
         )
+        self._records = records
         self.record_rounds = np.append(np.arange(0, rounds, self.record_every), rounds)
-        self._records = _inputs.record_arrays(count, self.record_rounds.size, environment.dimension)
         self._trace = _lib.initialized(_lib.Trace)
         for name, array in self._records.items():
             setattr(self._trace, name, address(array))
@@ -300,7 +304,7 @@ class Simulation(_lib.Handle):
                 data = {name: file[name] for name in file.files}
             header = json.loads(str(data["header"]))
             version = header["fpo_simulation"]
-        except (KeyError, ValueError, TypeError, OSError) as error:
+        except UNREADABLE as error:
             if isinstance(error, FileNotFoundError):
                 raise
             raise FormatError(f"{path}: not a saved simulation ({error})") from error

@@ -53,9 +53,9 @@ def cells(
     -------
     JSON dictionaries without duplicates, as `run_trial` takes them.
     """
-    worlds = [environments] if isinstance(environments, Environment) else list(environments)
-    kinds = [penalties] if isinstance(penalties, (str, Penalty)) else list(penalties)
-    axes = {name: list(values) for name, values in (grid or {}).items()}
+    worlds = _listed("environments", environments, Environment)
+    kinds = _listed("penalties", penalties, (str, Penalty))
+    axes = {name: _listed(f"grid[{name!r}]", values, ()) for name, values in (grid or {}).items()}
     listed = _inputs.seeds(seeds).tolist()
     found: dict[str, Row] = {}
     for world, kind in itertools.product(worlds, kinds):
@@ -84,6 +84,15 @@ def _cell(world: Environment, penalty: Penalty, point: Mapping[str, Any], seeds:
     }
     varied = {**others, **{f"penalty.{name}": value for name, value in own.items()}}
     return {**content, "point": varied, "id": _identity(content)}
+
+
+def _listed(name: str, value: Any, single: type | tuple[type, ...]) -> list[Any]:
+    """A sequence, or one thing of a kind, as a list."""
+    if isinstance(value, single):
+        return [value]
+    if not isinstance(value, Iterable):
+        raise DTypeError(f"{name}: expected a sequence, got {value!r}")
+    return list(value)
 
 
 def _grid_names(worlds: Sequence[Environment], kinds: Sequence[str | Penalty]) -> list[str]:

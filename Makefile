@@ -59,6 +59,7 @@ install: build ## Install library, header, pkg-config and CMake files (DESTDIR, 
 .PHONY: notebooks
 notebooks: build .venv/.test ## Run all notebooks in full and keep their figures
 	$(BIN)/pytest --nbmake --nbmake-timeout=1800 --overwrite notebooks
+	python3 scripts/strip_notebooks.py
 
 .PHONY: bench
 bench: build .venv/.bench ## Measure against PyTorch and JAX; writes build/bench.json
@@ -122,6 +123,7 @@ lint: .venv/.test ## Formatting, types and the rules of the house
 	fi
 	python3 scripts/symbols.py --check
 	python3 scripts/mutants.py --check
+	python3 scripts/strip_notebooks.py --check
 	python3 scripts/check_house.py
 
 .PHONY: format

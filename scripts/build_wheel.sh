@@ -33,7 +33,7 @@ python -m venv "$work/empty"
 "$work/empty/bin/pip" install --quiet -c constraints.txt "$wheel"
 cd "$work"
 env -i PATH=/usr/bin:/bin HOME="$work" "$work/empty/bin/fpo" env
-env -i PATH=/usr/bin:/bin HOME="$work" "$work/empty/bin/fpo" demo --quick --output "$work/demo"
+env -i PATH=/usr/bin:/bin HOME="$work" "$work/empty/bin/fpo" demo --quick --quiet --output "$work/demo"
 cd - >/dev/null
 mv "$wheel" "$dist/"
 echo "$dist/$(basename "$wheel"): $((size / 1024)) KiB, works in an empty environment"

@@ -46,6 +46,8 @@ _LABELS = {
 
 _Z = {0.9: 1.6449, 0.95: 1.96, 0.99: 2.5758}
 
+_DASHES = ("-", "--", ":", "-.")
+
 Group = Runs | Sequence[Runs] | Mapping[str, Runs]
 
 
@@ -81,6 +83,16 @@ def colour(label: str, runs: Runs) -> str:
     return COLOURS.get(first, COLOURS.get(runs.penalty_name, "#56B4E9"))
 
 
+def _curves(runs: Group) -> list[tuple[str, Runs, dict[str, Any]]]:
+    """Label, runs and line style of each curve; a colour that comes again is dashed."""
+    curves: list[tuple[str, Runs, dict[str, Any]]] = []
+    for label, one in _named(runs):
+        shade = colour(label, one)
+        seen = sum(style["color"] == shade for _, _, style in curves)
+        curves.append((label, one, {"color": shade, "ls": _DASHES[seen % len(_DASHES)]}))
+    return curves
+
+
 def _quantity(runs: Runs, name: str) -> Array:
     if name not in QUANTITIES and name not in _LABELS:
         raise DomainError(f"quantity: expected one of {', '.join(_LABELS)}, got {name!r}")
@@ -110,12 +122,12 @@ def bands(
     """
     if level not in _Z:
         raise DomainError(f"level: expected one of {', '.join(map(str, _Z))}, got {level!r}")
-    named = _named(runs)
+    curves = _curves(runs)
     ax = _axes(ax)
-    for label, one in named:
+    for label, one, style in curves:
         values = _quantity(one, quantity)
-        mean, shade = values.mean(axis=0), colour(label, one)
-        ax.plot(one.rounds, mean, color=shade, label=label)
+        mean, shade = values.mean(axis=0), style["color"]
+        ax.plot(one.rounds, mean, label=label, **style)
         if len(values) > 1:
             half = _Z[level] * values.std(axis=0, ddof=1) / np.sqrt(len(values))
             ax.fill_between(one.rounds, mean - half, mean + half, color=shade, alpha=0.25, lw=0)
@@ -123,10 +135,10 @@ def bands(
             for quartile in np.percentile(values, [25, 75], axis=0):
                 ax.plot(one.rounds, quartile, color=shade, lw=0.7, ls=":")
     if quantity == "utility":
-        ax.axhline(named[0][1].environment.utility_peak, color="0.6", lw=0.8, ls="--")
+        ax.axhline(curves[0][1].environment.utility_peak, color="0.6", lw=0.8, ls="--")
     ax.set_xlabel("round")
     ax.set_ylabel(_LABELS[quantity])
-    ax.legend(frameon=False)
+    ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))  # beside the curves
     return ax
 
 
@@ -144,16 +156,16 @@ def phase(runs: Group, *, contours: bool = True, seeds: int = 8, ax: Axes | None
     seeds
         How many single games to draw thinly beside the mean.
     """
-    named = _named(runs)
+    curves = _curves(runs)
     ax = _axes(ax)
-    for label, one in named:
-        shade = colour(label, one)
+    for label, one, style in curves:
+        shade = style["color"]
         for game in range(min(seeds, one.seeds.size)):
             ax.plot(one.signal[game], one.noise[game], color=shade, lw=0.5, alpha=0.35)
         signal, noise = one.signal.mean(axis=0), one.noise.mean(axis=0)
-        ax.plot(signal, noise, color=shade, label=label)
+        ax.plot(signal, noise, label=label, **style)
         ax.plot(signal[-1], noise[-1], "o", color=shade, ms=5)
-    world = named[0][1].environment
+    world = curves[0][1].environment
     ideal = abs(world.utility_target) * np.sqrt(world.signal_dimension)
     ax.plot(ideal, 0, marker="*", color="0.2", ms=12, ls="", label="ideal")
     if contours:
@@ -172,10 +184,10 @@ def phase(runs: Group, *, contours: bool = True, seeds: int = 8, ax: Axes | None
 def distribution(runs: Group, *, ax: Axes | None = None) -> Axes:
     """The share of seeds whose final utility is at most x: what one seed cannot show."""
     ax = _axes(ax)
-    for label, one in _named(runs):
+    for label, one, style in _curves(runs):
         final = np.sort(one.utility[:, -1])
         share = np.arange(1, final.size + 1) / final.size
-        ax.step(final, share, where="post", color=colour(label, one), label=label)
+        ax.step(final, share, where="post", label=label, **style)
     ax.set_xlabel("final true utility")
     ax.set_ylabel("share of seeds at or below")
     ax.set_ylim(0, 1.02)
@@ -190,7 +202,13 @@ def instruments(runs: Group, *, axes: Sequence[Axes] | None = None) -> list[Axes
         axes = list(_axes(None, nrows=1, ncols=4, figsize=(13, 3)))  # type: ignore[call-overload]
     if len(axes) != len(names):
         raise ArgumentError(f"axes: expected {len(names)}, got {len(axes)}")
-    return [bands(runs, quantity=name, ax=ax) for name, ax in zip(names, axes, strict=True)]
+    for name, ax in zip(names, axes, strict=True):
+        bands(runs, quantity=name, ax=ax)
+    for ax in axes[:-1]:  # one legend for all
+        legend = ax.get_legend()
+        if legend is not None:
+            legend.remove()
+    return list(axes)
 
 
 def lambda_curve(

@@ -184,6 +184,9 @@ def test_every_figure_returns_its_axes(runs: fpo.Runs, pyplot: object) -> None:
     np.testing.assert_allclose(share[-1], 1)
     assert len(fpo.plot.instruments(group)) == 4
     assert len({fpo.plot.colour(label, one) for label, one in group.items()}) == 2
+    leashes = fpo.plot.bands({"leash 0.1": runs, "leash 0.2": runs}).get_lines()[:2]
+    assert leashes[0].get_color() == leashes[1].get_color()
+    assert leashes[0].get_linestyle() != leashes[1].get_linestyle()
 
 
 def test_lambda_curve(pyplot: object) -> None:

@@ -14,13 +14,22 @@ from pathlib import Path
 
 from .environments import Environment, LinearEnvironment, NeuralEnvironment
 from .errors import MissingDependencyError
-from .penalties import Penalty
+from .penalties import Exact, Penalty
 from .runs import Runs
 from .simulation import simulate
 
 __all__ = ["World", "play", "run", "worlds"]
 
-PENALTIES = ("myopic", "practical", "relaxed", "exact", "residual")
+#: Label -> penalty. The exact one sees the oracle's slope in all worlds: its reward equals the
+#: utility, so that with the oracle's value alone (as published for the neural world) no slope is
+#: left and the policy stays where it starts.
+PENALTIES: dict[str, str | Penalty] = {
+    "myopic": "myopic",
+    "practical": "practical",
+    "relaxed": "relaxed",
+    "exact": Exact(oracle_gradient=1),
+    "residual": "residual",
+}
 
 
 @dataclass(frozen=True)
@@ -35,7 +44,7 @@ class World:
     def arms(self) -> dict[str, tuple[Environment, str | Penalty]]:
         """Label -> environment and penalty: the five penalties, then the leashes."""
         arms: dict[str, tuple[Environment, str | Penalty]] = {
-            name: (self.environment, name) for name in PENALTIES
+            name: (self.environment, penalty) for name, penalty in PENALTIES.items()
         }
         for cost in self.leashes:
             arms[f"leash {cost:g}"] = (self.environment.replace(action_cost=cost), "myopic")

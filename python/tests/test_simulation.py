@@ -336,3 +336,10 @@ def test_absurd_sizes_are_refused_before_memory_is_touched() -> None:
         fpo.simulate(fpo.LinearEnvironment(rounds=10**9), seeds=range(1000), record_every=1)
     with pytest.raises(DTypeError, match="environment"):
         fpo.simulate("linear")  # type: ignore[arg-type]
+
+
+def test_the_exact_reward_is_the_utility() -> None:
+    """With a bias and the oracle's slope the exact penalty ends at the ideal, in both worlds."""
+    for world in (fpo.NeuralEnvironment(), fpo.NeuralEnvironment.displaced()):
+        runs = fpo.simulate(world, fpo.Exact(oracle_gradient=1), range(4), record_every=4000)
+        assert (runs.utility[:, -1] > 9.9).all()

@@ -386,8 +386,15 @@ enum {
     FPO_PENALTY_RESIDUAL = 4
 };
 enum { FPO_CURVATURE_INVERSE = 0, FPO_CURVATURE_IDENTITY = 1 };
-enum { FPO_ALIGNMENT_MEAN = 0, FPO_ALIGNMENT_OWN = 1 };
-enum { FPO_ESTIMATOR_RIDGE = 0 };
+enum { FPO_ALIGNMENT_MEAN = 0, FPO_ALIGNMENT_OWN = 1, FPO_ALIGNMENT_UNIT = 2 };
+
+/* How the residual penalty estimates utility from the labels that have been bought.
+ *   RIDGE   u_hat(y) = ubar + (y - mu) . beta over the last estimator_buffer labels, as
+ *           fpo_ridge_f64(); forgets its slope when exploration ends
+ *   KALMAN  a Kalman filter over all labels on the level, slope and isotropic curvature of the
+ *           utility around the policy; unlearns only as the policy moves. Derivation:
+ *           docs/math/utility-filter.md */
+enum { FPO_ESTIMATOR_RIDGE = 0, FPO_ESTIMATOR_KALMAN = 1 };
 
 typedef struct fpo_penalty {
     uint32_t struct_size;
@@ -395,13 +402,22 @@ typedef struct fpo_penalty {
     double weight;              /* lambda; negative: the environment's penalty_weight           */
     int32_t oracle_gradient;    /* RELAXED, EXACT: slope of the oracle's utility in the policy's
                                  * gradient, 1 yes, 0 no, -1 as published (linear yes, neural no) */
-    int32_t curvature;          /* EXACT: FPO_CURVATURE_..., H^-1 or its replacement I          */
-    int32_t alignment;          /* EXACT: FPO_ALIGNMENT_..., gbar or its replacement g(y)       */
-    int32_t estimator;          /* RESIDUAL: FPO_ESTIMATOR_...                                  */
-    int32_t estimator_buffer;   /* RESIDUAL: labels it remembers; 0: the environment's buffer   */
+    int32_t curvature;          /* EXACT, RESIDUAL: FPO_CURVATURE_..., H^-1 or I in its place   */
+    int32_t alignment;          /* EXACT, RESIDUAL: FPO_ALIGNMENT_..., what e is multiplied by:
+                                 * MEAN <g, H^-1 gbar>, OWN <g, H^-1 g>, or 1, which is where MEAN
+                                 * goes as damping vanishes if r has an output bias: with lambda 1
+                                 * the policy then climbs the label's utility, or its estimate  */
+    int32_t estimator;          /* RESIDUAL: FPO_ESTIMATOR_...; KALMAN                          */
     int32_t estimator_gradient; /* RESIDUAL: slope of the estimate in the policy's gradient     */
-    double damping;             /* EXACT: delta > 0                                             */
-    double kappa;               /* RESIDUAL: > 0, the ridge                                     */
+    int32_t estimator_buffer;   /* RIDGE: labels it remembers; 0: the environment's buffer      */
+    int32_t estimator_curvature; /* KALMAN: whether it estimates a curvature; 1                 */
+    int32_t reserved;           /* 0                                                            */
+    double damping;             /* delta > 0 of H + delta I                                     */
+    double kappa;               /* RIDGE: > 0                                                   */
+    double utility_scale;       /* KALMAN: A > 0, prior deviation of utility; overstate it      */
+    double length_scale;        /* KALMAN: > 0, distance over which utility varies by A         */
+    double noise_scale;         /* KALMAN: > 0, first guess of a label's standard deviation     */
+    double noise_memory;        /* KALMAN: 0 to 1, weight of a label in the estimate of that    */
 } fpo_penalty;
 
 /* The defaults of a kind. The weight defaults to -1, and to 1 for EXACT, where lambda = 1 is the

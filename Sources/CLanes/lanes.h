@@ -27,6 +27,9 @@ typedef int64_t element_bits_t;
 typedef element_t lanes_t __attribute__((ext_vector_type(FPO_LANES)));
 typedef element_bits_t lanes_mask_t __attribute__((ext_vector_type(FPO_LANES)));
 
+/* The same lanes in double, for what float cannot carry. */
+typedef double wide_t __attribute__((ext_vector_type(FPO_LANES)));
+
 #define LANES_INLINE static inline __attribute__((always_inline))
 
 LANES_INLINE lanes_t lanes_add(lanes_t a, lanes_t b) { return a + b; }
@@ -52,6 +55,21 @@ LANES_INLINE lanes_t lanes_where_less(lanes_t x, lanes_t y, lanes_t a, lanes_t b
 /* 2^n for the integer n in the low bits of x, where 2^n is normal. */
 LANES_INLINE lanes_t lanes_power_of_two(lanes_t x, element_bits_t bias, element_bits_t shift) {
     return (lanes_t)(((lanes_mask_t)x + bias) << shift);
+}
+
+LANES_INLINE wide_t wide_from(lanes_t a) { return __builtin_convertvector(a, wide_t); }
+LANES_INLINE lanes_t wide_round(wide_t a) { return __builtin_convertvector(a, lanes_t); }
+LANES_INLINE wide_t wide_repeat(double a) { return (wide_t)(a); }
+LANES_INLINE wide_t wide_add(wide_t a, wide_t b) { return a + b; }
+LANES_INLINE wide_t wide_subtract(wide_t a, wide_t b) { return a - b; }
+LANES_INLINE wide_t wide_multiply(wide_t a, wide_t b) { return a * b; }
+LANES_INLINE wide_t wide_divide(wide_t a, wide_t b) { return a / b; }
+LANES_INLINE wide_t wide_fma(wide_t a, wide_t b, wide_t c) {
+    return __builtin_elementwise_fma(a, b, c);
+}
+LANES_INLINE wide_t wide_at_least(wide_t a, wide_t low) {
+    int64_t __attribute__((ext_vector_type(FPO_LANES))) mask = a < low;
+    return (wide_t)((mask & (__typeof__(mask))low) | (~mask & (__typeof__(mask))a));
 }
 
 #endif

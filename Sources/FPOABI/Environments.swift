@@ -108,25 +108,40 @@ let penaltyParameters: [Parameter<fpo_penalty, SteeringPenalty>] = [
         "whether the policy's gradient sees the oracle's slope; -1 as published"),
     .init(
         "curvature", \.curvature, \.curvatureCode, 0...1, choices: "inverse,identity",
-        "exact: the inverse Hessian, or the identity in its place"),
+        "exact, residual: the inverse Hessian, or the identity in its place"),
     .init(
-        "alignment", \.alignment, \.alignmentCode, 0...1, choices: "mean,own",
-        "exact: the mean reward gradient over the labels, or the sample's own in its place"),
+        "alignment", \.alignment, \.alignmentCode, 0...2, choices: "mean,own,unit",
+        "exact, residual: the labels' mean reward gradient, the action's own, or alignment 1"),
     .init(
-        "estimator", \.estimator, \.estimatorCode, 0...0, choices: "ridge",
+        "estimator", \.estimator, \.estimatorCode, 0...1, choices: "ridge,kalman",
         "residual: how utility is estimated from labels"),
     .init(
         "estimator_buffer", \.estimator_buffer, \.estimatorBuffer, 0...most,
-        "residual: newest labels that the estimate is made of; 0 for the environment's label_buffer"),
+        "residual, ridge: newest labels that the estimate is made of; 0 for the environment's label_buffer"),
     .init(
         "estimator_gradient", \.estimator_gradient, \.estimatorGradientCode, 0...1,
         "residual: whether the policy's gradient sees the estimate's slope"),
     .init(
         "damping", \.damping, \.damping, .leastNonzeroMagnitude...1e12,
-        "exact: delta, what is added to the Gauss-Newton Hessian's diagonal"),
+        "delta, what is added to the diagonal of the Gauss-Newton Hessian"),
     .init(
         "kappa", \.kappa, \.kappa, .leastNonzeroMagnitude...1e12,
-        "residual: ridge of the estimator, in squared units of the action"),
+        "residual, ridge: what is added to the labels' scatter, in squared units of the action"),
+    .init(
+        "estimator_curvature", \.estimator_curvature, \.estimatorCurvatureCode, 0...1,
+        "residual, kalman: whether the filter estimates a curvature beside level and slope"),
+    .init(
+        "utility_scale", \.utility_scale, \.utilityScale, .leastNonzeroMagnitude...1e6,
+        "residual, kalman: prior standard deviation of utility; overstate it"),
+    .init(
+        "length_scale", \.length_scale, \.lengthScale, .leastNonzeroMagnitude...1e6,
+        "residual, kalman: distance over which utility varies by its scale"),
+    .init(
+        "noise_scale", \.noise_scale, \.noiseScale, .leastNonzeroMagnitude...1e6,
+        "residual, kalman: first guess of the standard deviation of a label's noise"),
+    .init(
+        "noise_memory", \.noise_memory, \.noiseMemory, 0...1,
+        "residual, kalman: weight of a new label in the estimate of the noise"),
 ]
 
 func environmentInfo(_ defaults: Environment) -> [fpo_parameter] {
@@ -230,6 +245,7 @@ extension SteeringPenalty {
         let c = try read(pointer, over: fpo_penalty(SteeringPenalty(.myopic)), "penalty")
         self.init(.myopic)
         for parameter in penaltyParameters { try parameter.read(c, into: &self, "penalty") }
+        try require(c.reserved == 0, FPO_ERR_DOMAIN, "penalty.reserved: must be 0")
     }
 }
 
@@ -290,5 +306,9 @@ extension SteeringPenalty {
     var estimatorGradientCode: Int {
         get { estimatorGradient ? 1 : 0 }
         set { estimatorGradient = newValue == 1 }
+    }
+    var estimatorCurvatureCode: Int {
+        get { estimatesCurvature ? 1 : 0 }
+        set { estimatesCurvature = newValue == 1 }
     }
 }

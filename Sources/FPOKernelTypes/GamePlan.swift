@@ -10,6 +10,8 @@ public struct GamePlan: @unchecked Sendable {
         case direction
         /// `A = ⟨g(y), (H + δ I)⁻¹ g(y)⟩`.
         case inverseNorm
+        /// `A = 1`.
+        case unit
     }
 
     public enum Overconfidence: Int, Sendable {
@@ -20,6 +22,8 @@ public struct GamePlan: @unchecked Sendable {
         /// `e = r − Û`, from the labels already bought.
         case estimate
     }
+
+    public enum Estimator: Int, Sendable { case ridge, kalman }
 
     public enum Optimizer: Int, Sendable { case sgd, adam, adamW }
 
@@ -58,7 +62,10 @@ public struct GamePlan: @unchecked Sendable {
     /// Direction of `.direction`: `H⁻¹ ḡ`, or `ḡ` itself.
     public var inverseCurvature = true
     public var damping = 0.0
+    public var estimator = Estimator.kalman
     public var estimatorBuffer = 0, kappa = 0.0
+    public var estimatesCurvature = true
+    public var utilityScale = 0.0, lengthScale = 0.0, noiseScale = 0.0, noiseMemory = 0.0
 
     // Given noise, or nil: `(games, rounds, innerSteps, dimension)` and
     // `(games, rounds, labelsPerRound, dimension)`.
@@ -116,8 +123,8 @@ public struct GameKernels: Sendable {
     public let lanes: Int
     /// Bytes of one element.
     public let elementSize: Int
-    /// Vectors of a group's state, which comes first in its memory and is all that a saved game
-    /// needs, and of its state and scratch together.
+    /// Numbers of one game's state, all that a saved game needs; and vectors of a group's memory,
+    /// scratch included.
     public let stateVectors: @Sendable (GamePlan) -> Int
     public let memoryVectors: @Sendable (GamePlan) -> Int
     /// Sets the actions to `start` (dimension) and the weights to `weights` (lanes, parameters).
@@ -128,9 +135,11 @@ public struct GameKernels: Sendable {
     public let play: @Sendable (GamePlan, GameGroup, Int, Int, UnsafeMutablePointer<Double>?) -> Void
     /// Measures the present state at a round.
     public let measure: @Sendable (GamePlan, GameGroup, Int, UnsafeMutablePointer<Double>) -> Void
-    /// Reads vectors `from ..< from + count` of the state as (lanes, count) doubles; and writes.
-    public let read: @Sendable (GameGroup, Int, Int, UnsafeMutablePointer<Double>) -> Void
-    public let write: @Sendable (GameGroup, Int, Int, UnsafePointer<Double>) -> Void
+    /// Reads numbers `from ..< from + count` of the state as (lanes, count), actions and weights
+    /// first; and writes them.
+    public let read:
+        @Sendable (GamePlan, GameGroup, Int, Int, UnsafeMutablePointer<Double>) -> Void
+    public let write: @Sendable (GamePlan, GameGroup, Int, Int, UnsafePointer<Double>) -> Void
 
     public init(
         lanes: Int, elementSize: Int, stateVectors: @escaping @Sendable (GamePlan) -> Int,
@@ -142,8 +151,12 @@ public struct GameKernels: Sendable {
             GamePlan, GameGroup, Int, Int, UnsafeMutablePointer<Double>?
         ) -> Void,
         measure: @escaping @Sendable (GamePlan, GameGroup, Int, UnsafeMutablePointer<Double>) -> Void,
-        read: @escaping @Sendable (GameGroup, Int, Int, UnsafeMutablePointer<Double>) -> Void,
-        write: @escaping @Sendable (GameGroup, Int, Int, UnsafePointer<Double>) -> Void
+        read: @escaping @Sendable (
+            GamePlan, GameGroup, Int, Int, UnsafeMutablePointer<Double>
+        ) -> Void,
+        write: @escaping @Sendable (
+            GamePlan, GameGroup, Int, Int, UnsafePointer<Double>
+        ) -> Void
     ) {
         self.lanes = lanes
         self.elementSize = elementSize

@@ -49,12 +49,10 @@ private func exponentialTail(_ r: Lanes) -> Lanes {
 @inline(__always)
 private func atanhTail(_ z: Lanes) -> Lanes {
     #if ELEMENT_F32
-        var q = all(0.20787616855746752171)
-        q = fma(q, z, all(0.17464702465440774183))
-        q = fma(q, z, all(0.22264711209001324576))
-        q = fma(q, z, all(0.2857030572188366245))
-        q = fma(q, z, all(0.40000010769949664322))
-        return fma(q, z, all(0.6666666665002361401))
+        var q = all(0.268514980228)
+        q = fma(q, z, all(0.282366198053))
+        q = fma(q, z, all(0.400075606449))
+        return fma(q, z, all(0.666666403367))
     #else
         var q = all(0.14938828485979847019)
         q = fma(q, z, all(0.052834122281372712085))
@@ -109,7 +107,8 @@ private func exponentialMinusOne(_ x: Lanes) -> Lanes {
 /// `log(1 + eˣ)` and its derivative `1 / (1 + e⁻ˣ)`, with one division between them.
 @inline(__always)
 func softplusAndSigmoid(_ x: Lanes) -> (softplus: Lanes, sigmoid: Lanes) {
-    let u = exponential(-magnitude(x))
+    let (r, raised) = reduce(select(-magnitude(x), lessThan: expLow, all(expLow), else: -magnitude(x)))
+    let u = (fma(exponentialTail(r), r * r, r) + 1) * power(raised)
     let onePlus = u + 1, twoPlus = u + 2
     let inverse = 1 / (onePlus * twoPlus)
     let s = u * onePlus * inverse  // u / (2 + u); log(1 + u) = 2 atanh(s)

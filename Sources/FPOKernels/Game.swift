@@ -15,9 +15,10 @@ struct Game {
     let theta, parameters, moment1, moment2: LanePointer
     let labels: LabelBuffer  // of the reward model
     let estimatorLabels: LabelBuffer  // of the residual penalty; the same one if sizes agree
-    let estimator: Estimator
+    let filter: UtilityFilter
 
     // Scratch of a round.
+    let estimator: Estimator
     let draws: LanePointer  // normals of a round
     let gradient: LanePointer  // (P)
     let direction: LanePointer  // (P), w of the exact penalty
@@ -30,7 +31,9 @@ struct Game {
     // Scratch of one action.
     let point: Point
 
-    let stateCount: Int
+    /// Vectors of the state: in lanes, and wide ones behind them.
+    let narrowCount, wideCount: Int
+    let wideState: WidePointer
     let totalCount: Int
 
     init(_ plan: GamePlan, _ group: GameGroup) {
@@ -57,15 +60,28 @@ struct Game {
         let n = plan.labelBuffer
         labels = LabelBuffer(capacity: n, actions: take(d * n), values: take(n))
         let residual = plan.overconfidence == .estimate
-        if residual && plan.estimatorBuffer != n {
+        let ridge = residual && plan.estimator == .ridge
+        let filtered = residual && plan.estimator == .kalman
+        if ridge && plan.estimatorBuffer != n {
             let m = plan.estimatorBuffer
             estimatorLabels = LabelBuffer(capacity: m, actions: take(d * m), values: take(m))
         } else {
             estimatorLabels = labels
         }
-        estimator = Estimator(dimension: residual ? d : 0, take)
-        stateCount = next - origin
+        narrowCount = next - origin
+        // Wide numbers are aligned to whole lines of the cache.
+        while UInt(bitPattern: next) % 64 != 0 { next += 1 }
+        let lanesPerWide = MemoryLayout<Wide>.stride / MemoryLayout<Lanes>.stride
+        func takeWide(_ count: Int) -> WidePointer {
+            UnsafeMutableRawPointer(take(count * lanesPerWide)).assumingMemoryBound(to: Wide.self)
+        }
+        wideCount = filtered ? UtilityFilter.stateCount(dimension: d) : 0
+        wideState = takeWide(wideCount)
+        filter = UtilityFilter(
+            dimension: d, state: wideState,
+            scratch: takeWide(filtered ? UtilityFilter.scratchCount(dimension: d) : 0))
 
+        estimator = Estimator(dimension: residual ? d : 0, take)
         let drawn = max(plan.innerSteps, plan.labelsPerRound, probeCount) * d
         draws = take(drawn + plan.labelsPerRound + 4)
         gradient = take(P)
@@ -74,8 +90,8 @@ struct Game {
         batch = Batch(capacity: n, dimension: d, units: units, take)
         gram = take(exact ? n * n : 0)
         gramProducts = take(exact ? n * n : 0)
-        estimatorScratch = take(residual ? d * estimatorLabels.capacity : 0)
-        estimatorNormal = take(residual ? d * d : 0)
+        estimatorScratch = take(ridge ? d * estimatorLabels.capacity : 0)
+        estimatorNormal = take(ridge ? d * d : 0)
         point = Point(dimension: d, units: units, take)
         totalCount = next - origin
     }

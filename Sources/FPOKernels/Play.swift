@@ -48,6 +48,7 @@ extension Game {
             reward: reward, alignment: .zero, overconfidence: all(1), factor: .zero, flattery: .zero)
         switch plan.alignment {
         case .none: return value
+        case .unit: value.alignment = all(1)
         case .norm: value.alignment = squaredNorm()
         case .direction: value.alignment = alongDirection()
         case .inverseNorm:
@@ -89,6 +90,9 @@ extension Game {
         var push = value.overconfidence * -weight
         switch plan.alignment {
         case .norm: factor = squaredNormGradient()
+        case .unit:
+            factor = .zero
+            push = .zero
         case .inverseNorm:
             // ⟨g, w(g)⟩ is quadratic in g.
             push *= 2
@@ -109,7 +113,7 @@ extension Game {
     private func addLabelSlope(_ a: Lanes, _ value: Value) {
         let slope = point.slope
         if plan.overconfidence == .estimate {
-            for i in 0..<d { slope[i] = fma(a, estimator.slope[i], slope[i]) }
+            for i in 0..<d { slope[i] = fma(a, estimator.slope(point.y, i), slope[i]) }
             return
         }
         let target = Element(plan.utilityTarget)
@@ -202,6 +206,7 @@ extension Game {
     func updatePolicy(_ round: Int) {
         let count = labelled(round)
         if plan.alignment == .direction || plan.alignment == .inverseNorm { prepareSteering(count) }
+        if plan.overconfidence == .estimate && round > 0 { updateEstimator(round) }
         let draws = plan.innerSteps &* d
         let sigma = annealed(plan.exploration, plan.explorationFinal, round)
         let rate = all(Element(annealed(plan.policyRate, plan.policyRateFinal, round)))
@@ -227,7 +232,7 @@ extension Game {
         }
     }
 
-    /// Buys the round's labels, and fits the estimator to them.
+    /// Buys the round's labels.
     @inline(never)
     func buyLabels(_ round: Int) {
         let each = plan.labelsPerRound
@@ -252,10 +257,33 @@ extension Game {
             store(value, in: labels, at: round &* each &+ label)
             if separate { store(value, in: estimatorLabels, at: round &* each &+ label) }
         }
-        if plan.overconfidence == .estimate {
+    }
+
+    /// Fits the estimator to the labels of the rounds before.
+    @inline(never)
+    private func updateEstimator(_ round: Int) {
+        let each = plan.labelsPerRound
+        switch plan.estimator {
+        case .ridge:
             estimator.fitRidge(
-                estimatorLabels, estimatorLabels.count(after: round &+ 1, each: each),
+                estimatorLabels, estimatorLabels.count(after: round, each: each),
                 kappa: plan.kappa, centred: estimatorScratch, normal: estimatorNormal)
+        case .kalman:
+            if round == 1 {
+                for i in 0..<d { point.y[i] = theta[i] }
+                let reward = evaluateReward(backward: true)
+                rewardSlope(point.slope)
+                filter.begin(plan, at: theta, reward: reward, slope: point.slope)
+            } else {
+                filter.move(plan, to: theta)
+            }
+            for label in (round &- 1) &* each..<round &* each {
+                let slot = label % labels.capacity
+                filter.observe(
+                    plan, { labels.actions[$0 &* labels.capacity &+ slot] },
+                    label: labels.values[slot])
+            }
+            estimator.adopt(filter)
         }
     }
 

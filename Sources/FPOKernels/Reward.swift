@@ -205,6 +205,8 @@ extension Game {
     func combinedSlope(_ out: LanePointer, _ a: Lanes, _ b: Lanes, factor: Lanes) {
         let (w, _, O, I) = layer(0, in: parameters)
         let byDirection = plan.alignment == .direction || plan.alignment == .inverseNorm
+        // Without a slope of its own, `gz` has not been filled.
+        let curved = plan.alignment != .unit
         if byDirection {
             fill(out, d)
         } else {
@@ -215,7 +217,9 @@ extension Game {
             if byDirection { for i in 0..<d { out[i] = fma(b, direction[i], out[i]) } }
             return
         }
-        for o in 0..<O { point.e[o] = fma(a, point.delta[o], b * point.gz[o]) }
+        for o in 0..<O {
+            point.e[o] = curved ? fma(a, point.delta[o], b * point.gz[o]) : a * point.delta[o]
+        }
         addTransposed(out, w, O, I, point.e)
         if byDirection {
             for o in 0..<O { point.e[o] = b * point.delta[o] }

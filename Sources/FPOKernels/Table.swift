@@ -24,25 +24,18 @@ public let table = Table(
 public let games = GameKernels(
     lanes: Lanes.scalarCount,
     elementSize: MemoryLayout<Element>.size,
-    stateVectors: { Game($0, .unplaced).stateCount },
+    stateVectors: {
+        let game = Game($0, .unplaced)
+        return game.narrowCount + game.wideCount
+    },
     memoryVectors: { Game($0, .unplaced).totalCount },
     start: { plan, group, start, weights in Game(plan, group).begin(start, weights) },
     play: { plan, group, first, count, metrics in
         Game(plan, group).play(first, count, metrics)
     },
     measure: { plan, group, round, metrics in Game(plan, group).measure(round, metrics) },
-    read: { group, from, count, out in
-        let state = group.memory.assumingMemoryBound(to: Lanes.self) + from
-        for i in 0..<count {
-            for lane in 0..<Lanes.scalarCount { out[lane &* count &+ i] = Double(state[i][lane]) }
-        }
-    },
-    write: { group, from, count, values in
-        let state = group.memory.assumingMemoryBound(to: Lanes.self) + from
-        for i in 0..<count {
-            for lane in 0..<Lanes.scalarCount { state[i][lane] = Element(values[lane &* count &+ i]) }
-        }
-    })
+    read: { plan, group, from, count, out in Game(plan, group).read(from, count, out) },
+    write: { plan, group, from, count, values in Game(plan, group).write(from, count, values) })
 
 extension Game {
     /// The initial state: everything zero but the actions and the weights.
@@ -52,6 +45,34 @@ extension Game {
         for i in 0..<P {
             for lane in 0..<Lanes.scalarCount {
                 parameters[i][lane] = Element(weights[lane &* P &+ i])
+            }
+        }
+    }
+
+    /// State numbers `from ..< from + count` as (lanes, count).
+    fileprivate func read(_ from: Int, _ count: Int, _ out: UnsafeMutablePointer<Double>) {
+        let narrow = group.memory.assumingMemoryBound(to: Lanes.self)
+        for i in 0..<count {
+            let at = from &+ i
+            for lane in 0..<Lanes.scalarCount {
+                out[lane &* count &+ i] =
+                    at < narrowCount
+                    ? Double(narrow[at][lane]) : wideState[at &- narrowCount][lane]
+            }
+        }
+    }
+
+    fileprivate func write(_ from: Int, _ count: Int, _ values: UnsafePointer<Double>) {
+        let narrow = group.memory.assumingMemoryBound(to: Lanes.self)
+        for i in 0..<count {
+            let at = from &+ i
+            for lane in 0..<Lanes.scalarCount {
+                let value = values[lane &* count &+ i]
+                if at < narrowCount {
+                    narrow[at][lane] = Element(value)
+                } else {
+                    wideState[at &- narrowCount][lane] = value
+                }
             }
         }
     }

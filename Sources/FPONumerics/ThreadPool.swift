@@ -55,6 +55,14 @@ public final class ThreadPool: Sendable {
     /// Runs `body(0)`, …, `body(tasks − 1)`, in any order and at once, and returns when all are
     /// done.
     public func run(tasks: Int, _ body: (Int) -> Void) {
+        withoutActuallyEscaping(body) { body in
+            withUnsafePointer(to: body) { run(tasks: tasks, at: $0) }
+        }
+    }
+
+    /// The same for a closure that the caller keeps: for many regions of one body, without an
+    /// allocation for each.
+    public func run(tasks: Int, at body: UnsafePointer<(Int) -> Void>) {
         let threads = min(count, tasks)
         guard threads > 1, tasks <= Int(UInt32.max),
             open.compareExchange(
@@ -63,14 +71,12 @@ public final class ThreadPool: Sendable {
         else {
             var index = 0
             while index < tasks {
-                body(index)
+                body.pointee(index)
                 index += 1
             }
             return
         }
-        withoutActuallyEscaping(body) { body in
-            withUnsafePointer(to: body) { region(tasks: tasks, threads: threads, $0) }
-        }
+        region(tasks: tasks, threads: threads, body)
         open.store(false, ordering: .releasing)
     }
 

@@ -65,18 +65,31 @@ extension GamePlan {
         case .exact:
             overconfidence = .oracle
             labelSlope = oracleSlope
-            inverseCurvature = penalty.curvature == .inverse
-            alignment = switch (penalty.alignment, penalty.curvature) {
-            case (.mean, _): .direction
-            case (.own, .inverse): .inverseNorm
-            case (.own, .identity): .norm
-            }
+            setAlignment(penalty)
         case .residual:
-            alignment = .norm
+            setAlignment(penalty)
             overconfidence = .estimate
             labelSlope = penalty.estimatorGradient
             estimatorBuffer = penalty.estimatorBuffer > 0 ? penalty.estimatorBuffer : e.labelBuffer
+            estimator = penalty.estimator == .ridge ? .ridge : .kalman
             kappa = penalty.kappa
+            estimatesCurvature = penalty.estimatesCurvature
+            utilityScale = penalty.utilityScale
+            lengthScale = penalty.lengthScale
+            noiseScale = penalty.noiseScale
+            noiseMemory = penalty.noiseMemory
+        }
+    }
+}
+
+extension GamePlan {
+    fileprivate mutating func setAlignment(_ penalty: SteeringPenalty) {
+        inverseCurvature = penalty.curvature == .inverse
+        alignment = switch (penalty.alignment, penalty.curvature) {
+        case (.mean, _): .direction
+        case (.own, .inverse): .inverseNorm
+        case (.own, .identity): .norm
+        case (.unit, _): .unit
         }
     }
 }

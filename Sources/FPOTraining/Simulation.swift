@@ -139,50 +139,49 @@ public final class Simulation: Sendable {
         let first = round
         let last = min(first + min(rounds, environment.rounds), environment.rounds)
         let trace = trace.flatMap { $0.isEmpty ? nil : $0 }
-        if let trace, first == 0 {
-            forEachGroup { group, metrics in
-                self.kernels.measure(self.plan, group, 0, metrics)
-                self.write(trace, 0, recordEvery, group, metrics)
-            }
-        }
         // Between barriers a task plays so many rounds of one group that waiting costs nothing.
         let chunk = max(1, min(64, 1024 / groups.count))
-        var from = first
-        while from < last {
-            if cancelled.exchange(false, ordering: .acquiringAndReleasing) {
-                return (from - first, false)
-            }
-            let to = min(from + chunk, last)
-            let begin = from
-            forEachGroup { group, metrics in
-                var round = begin
-                while round < to {
-                    let next =
-                        trace == nil
-                        ? to : min(to, (round / recordEvery + 1) * recordEvery)
-                    let recorded =
-                        trace != nil && (next % recordEvery == 0 || next == self.environment.rounds)
-                    self.kernels.play(
-                        self.plan, group, round, next - round, recorded ? metrics : nil)
-                    if recorded, let trace {
-                        self.write(trace, next, recordEvery, group, metrics)
-                    }
-                    round = next
-                }
-            }
-            from = to
-            played.store(from, ordering: .releasing)
+        var begin = first, end = first
+        // One closure for all barriers, so that playing allocates nothing.
+        let body: (Int) -> Void = { g in
+            self.play(self.groups[g], begin, end, recordEvery, trace)
         }
-        return (last - first, true)
+        return withUnsafePointer(to: body) { body in
+            while begin < last {
+                if cancelled.exchange(false, ordering: .acquiringAndReleasing) {
+                    return (begin - first, false)
+                }
+                end = min(begin + chunk, last)
+                ThreadPool.shared.run(tasks: groups.count, at: body)
+                begin = end
+                played.store(end, ordering: .releasing)
+            }
+            return (last - first, true)
+        }
     }
 
-    private func forEachGroup(
-        _ body: (GameGroup, UnsafeMutablePointer<Double>) -> Void
+    /// Plays rounds `begin ..< end` of one group, and records those that are due.
+    private func play(
+        _ group: GameGroup, _ begin: Int, _ end: Int, _ recordEvery: Int, _ trace: Trace?
     ) {
+        guard let trace else {
+            kernels.play(plan, group, begin, end - begin, nil)
+            return
+        }
         let capacity = Metric.allCases.count * kernels.lanes
-        ThreadPool.shared.run(tasks: groups.count) { g in
-            withUnsafeTemporaryAllocation(of: Double.self, capacity: capacity) { metrics in
-                body(self.groups[g], metrics.baseAddress!)
+        withUnsafeTemporaryAllocation(of: Double.self, capacity: capacity) { buffer in
+            let metrics = buffer.baseAddress!
+            if begin == 0 {
+                kernels.measure(plan, group, 0, metrics)
+                write(trace, 0, recordEvery, group, metrics)
+            }
+            var round = begin
+            while round < end {
+                let next = min(end, (round / recordEvery + 1) * recordEvery)
+                let due = next % recordEvery == 0 || next == environment.rounds
+                kernels.play(plan, group, round, next - round, due ? metrics : nil)
+                if due { write(trace, next, recordEvery, group, metrics) }
+                round = next
             }
         }
     }
@@ -202,7 +201,7 @@ public final class Simulation: Sendable {
         guard let action = trace.action else { return }
         let d = plan.dimension
         withUnsafeTemporaryAllocation(of: Double.self, capacity: kernels.lanes * d) { theta in
-            kernels.read(group, 0, d, theta.baseAddress!)
+            kernels.read(plan, group, 0, d, theta.baseAddress!)
             for lane in 0..<kernels.lanes where isFirst(lane, group) {
                 let row = action + (group.games[lane] * records + record) * d
                 for i in 0..<d { row[i] = theta[lane * d + i] }
@@ -221,7 +220,7 @@ public final class Simulation: Sendable {
     private func read(_ from: Int, _ width: Int, _ out: UnsafeMutablePointer<Double>) {
         withUnsafeTemporaryAllocation(of: Double.self, capacity: kernels.lanes * width) { rows in
             for group in groups {
-                kernels.read(group, from, width, rows.baseAddress!)
+                kernels.read(plan, group, from, width, rows.baseAddress!)
                 for lane in 0..<kernels.lanes where isFirst(lane, group) {
                     let row = out + group.games[lane] * width
                     for i in 0..<width { row[i] = rows[lane * width + i] }
@@ -253,7 +252,7 @@ public final class Simulation: Sendable {
                     let row = state + group.games[lane] * stateCount
                     for i in 0..<stateCount { rows[lane * stateCount + i] = row[i] }
                 }
-                kernels.write(group, 0, stateCount, rows.baseAddress!)
+                kernels.write(plan, group, 0, stateCount, rows.baseAddress!)
             }
         }
         played.store(round, ordering: .releasing)

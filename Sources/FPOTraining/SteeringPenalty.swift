@@ -5,9 +5,9 @@ public struct SteeringPenalty: Sendable {
         case myopic, practical, relaxed, exact, residual
     }
     public enum Curvature: Int, CaseIterable, Sendable { case inverse, identity }
-    public enum Alignment: Int, CaseIterable, Sendable { case mean, own }
+    public enum Alignment: Int, CaseIterable, Sendable { case mean, own, unit }
     public enum OracleGradient: Int, CaseIterable, Sendable { case published = -1, no, yes }
-    public enum Estimator: Int, CaseIterable, Sendable { case ridge }
+    public enum Estimator: Int, CaseIterable, Sendable { case ridge, kalman }
 
     public var kind = Kind.myopic
     /// λ; negative for the environment's.
@@ -16,15 +16,22 @@ public struct SteeringPenalty: Sendable {
     public var curvature = Curvature.inverse
     public var alignment = Alignment.mean
     public var damping = 1e-3
-    public var estimator = Estimator.ridge
+    public var estimator = Estimator.kalman
     /// Labels that the ridge remembers; 0 for the reward model's own buffer.
     public var estimatorBuffer = 0
     public var estimatorGradient = true
     public var kappa = 1.0
+    /// What the utility filter takes for granted: see `UtilityFilter`.
+    public var estimatesCurvature = true
+    public var utilityScale = 10.0, lengthScale = 2.0, noiseScale = 1.0, noiseMemory = 0.1
 
     /// The defaults of a kind. The exact penalty's λ is 1, the leader's true gradient.
     public init(_ kind: Kind) {
         self.kind = kind
-        if kind == .exact { weight = 1 }
+        switch kind {
+        case .exact: weight = 1
+        case .residual: (curvature, alignment) = (.identity, .own)
+        default: break
+        }
     }
 }

@@ -127,10 +127,16 @@ class Penalty(Structure):
         ("curvature", c_int32),
         ("alignment", c_int32),
         ("estimator", c_int32),
-        ("estimator_buffer", c_int32),
         ("estimator_gradient", c_int32),
+        ("estimator_buffer", c_int32),
+        ("estimator_curvature", c_int32),
+        ("reserved", c_int32),
         ("damping", c_double),
         ("kappa", c_double),
+        ("utility_scale", c_double),
+        ("length_scale", c_double),
+        ("noise_scale", c_double),
+        ("noise_memory", c_double),
     ]
 
 

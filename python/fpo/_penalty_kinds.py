@@ -109,13 +109,27 @@ class Exact(Penalty):
 
 
 class Residual(Penalty):
-    """``P(y) = (r(y) - Uhat(y)) |g(y)|^2``, ``Uhat`` fitted to the labels of past rounds."""
+    """``P(y) = (r(y) - Uhat(y)) |g(y)|^2``, ``Uhat`` fitted to the labels of past rounds.
+
+    The estimator is a Kalman filter on the utility's level, slope and curvature around the policy
+    (``"kalman"``), or ridge regression over the newest labels (``"ridge"``, which forgets its slope
+    when exploration ends). `curvature` and `alignment` are those of `Exact`: with
+    ``alignment="unit", weight=1`` the policy climbs the estimate itself.
+    """
 
     kind = "residual"
+    curvature: str
+    alignment: str
+    damping: float
     estimator: str
-    estimator_buffer: int | None
     estimator_gradient: int
+    estimator_buffer: int | None
+    estimator_curvature: int
     kappa: float
+    utility_scale: float
+    length_scale: float
+    noise_scale: float
+    noise_memory: float
 
 
 _FIELDS = {
@@ -132,7 +146,7 @@ _KIND_NUMBERS = {kind: number for number, kind in enumerate(_KINDS)}
 
 def _define_penalties() -> None:
     table = parameters(_lib.CONFIG_PENALTY)
-    others = {"kind"}.union(*_FIELDS.values()) - {"weight"}
+    others = {"kind", "oracle_gradient"}
     fields = {**_FIELDS, Residual: tuple(name for name in table if name not in others)}
     for kind, cls in _KINDS.items():
         struct = _lib.initialized(_lib.Penalty, _KIND_NUMBERS[kind])

@@ -7,20 +7,22 @@ struct Batch {
     let h, s, delta: LanePointer  // (units, capacity)
     let reward, weight: LanePointer  // (capacity)
     let scaled: LanePointer  // (units, capacity)
+    let transposed: LanePointer  // the largest hidden layer's weight, (I, O)
 
-    init(capacity n: Int, dimension: Int, units: Int, _ take: (Int) -> LanePointer) {
+    init(capacity n: Int, units: Int, largestWeight: Int, _ take: (Int) -> LanePointer) {
         h = take(units * n)
         s = take(units * n)
         delta = take(units * n)
         scaled = take(units * n)
         reward = take(n)
         weight = take(n)
+        transposed = take(largestWeight)
     }
 }
 
 extension Game {
     /// Samples of one pass that keep a layer's weights in the nearest cache.
-    private var samplesPerBlock: Int { 10 }
+    private var samplesPerBlock: Int { 12 }
 
     @inline(__always)
     private func input(of l: Int) -> LanePointer {
@@ -40,10 +42,11 @@ extension Game {
                 let s = batch.s + unitOffset(l) &* n
                 forEachSample(
                     w, rowStep: I, columnStep: 1, O, I, input(of: l), stride: n, from: from, to: to
-                ) { o, sample, z in
-                    let (value, slope) = softplusAndSigmoid(z + b[o])
-                    h[o &* n &+ sample] = value
-                    s[o &* n &+ sample] = slope
+                ) { o, sample, z in h[o &* n &+ sample] = z }
+                for o in 0..<O {
+                    let row = o &* n &+ from
+                    let bias = b[o]
+                    activate(h + row, s + row, to &- from) { _ in bias }
                 }
             }
             let (w, b, _, I) = layer(H, in: parameters)
@@ -56,27 +59,33 @@ extension Game {
         }
     }
 
-    /// `δ = ∂r/∂z` of every label, after `forwardBatch`.
+    /// `δ = ∂r/∂z` of every label, after `forwardBatch`; times its weight if `weighted`.
     @inline(__always)
-    func backwardBatch(_ count: Int) {
+    func backwardBatch(_ count: Int, weighted: Bool) {
         guard H > 0 else { return }
         let n = labels.capacity
         let (last, _, _, _) = layer(H, in: parameters)
         let top = unitOffset(H &- 1)
         for o in 0..<plan.widths[H] {
             let row = (top &+ o) &* n
-            for sample in 0..<count { batch.delta[row &+ sample] = last[o] * batch.s[row &+ sample] }
+            let lastWeight = last[o]
+            for sample in 0..<count {
+                let delta = lastWeight * batch.s[row &+ sample]
+                batch.delta[row &+ sample] = weighted ? delta * batch.weight[sample] : delta
+            }
         }
         var l = H &- 1
         while l > 0 {
             let (w, _, O, I) = layer(l, in: parameters)
             let below = unitOffset(l &- 1) &* n
+            // Columns of `w` would meet in few sets of the cache.
+            for o in 0..<O { for i in 0..<I { batch.transposed[i &* O &+ o] = w[o &* I &+ i] } }
             var from = 0
             while from < count {
                 let to = min(from &+ samplesPerBlock, count)
                 forEachSample(
-                    w, rowStep: 1, columnStep: I, I, O, batch.delta + unitOffset(l) &* n, stride: n,
-                    from: from, to: to
+                    batch.transposed, rowStep: O, columnStep: 1, I, O,
+                    batch.delta + unitOffset(l) &* n, stride: n, from: from, to: to
                 ) { i, sample, e in
                     let at = below &+ i &* n &+ sample
                     batch.delta[at] = e * batch.s[at]
@@ -87,31 +96,39 @@ extension Game {
         }
     }
 
-    /// `out ← Σₛ weight[s] ∇ᵩ r(yₛ)`, after `backwardBatch`.
+    /// `out ← Σₛ weight[s] ∇ᵩ r(yₛ)`, after `backwardBatch`; `weighted` as there.
     @inline(__always)
-    func weightedGradient(_ out: LanePointer, _ count: Int) {
+    func weightedGradient(_ out: LanePointer, _ count: Int, weighted: Bool) {
         let n = labels.capacity
         for l in 0..<H {
             let (dw, db, O, I) = layer(l, in: out)
-            let delta = batch.delta + unitOffset(l) &* n
-            for o in 0..<O {
-                var sum = Lanes.zero
-                for s in 0..<count {
-                    let value = delta[o &* n &+ s] * batch.weight[s]
-                    batch.scaled[o &* n &+ s] = value
-                    sum += value
+            var delta = batch.delta + unitOffset(l) &* n
+            if !weighted {
+                for o in 0..<O {
+                    for s in 0..<count {
+                        batch.scaled[o &* n &+ s] = delta[o &* n &+ s] * batch.weight[s]
+                    }
                 }
-                db[o] = sum
+                delta = batch.scaled
             }
-            sampleProducts(dw, O, I, batch.scaled, input(of: l), stride: n, count: count)
+            for o in 0..<O { db[o] = sum(count, delta + o &* n) }
+            sampleProducts(dw, O, I, delta, input(of: l), stride: n, count: count)
         }
         let (dw, db, _, I) = layer(H, in: out)
         sampleProducts(dw, 1, I, batch.weight, input(of: H), stride: n, count: count)
-        if plan.bias {
-            var sum = Lanes.zero
-            for s in 0..<count { sum += batch.weight[s] }
-            db[0] = sum
+        if plan.bias { db[0] = sum(count, batch.weight) }
+    }
+
+    @inline(__always)
+    private func sum(_ count: Int, _ values: LanePointer) -> Lanes {
+        var even = Lanes.zero, odd = Lanes.zero
+        var s = 0
+        while s &+ 2 <= count {
+            even += values[s]
+            odd += values[s &+ 1]
+            s &+= 2
         }
+        return s < count ? even + odd + values[s] : even + odd
     }
 
     // MARK: Retraining
@@ -122,8 +139,8 @@ extension Game {
         forwardBatch(count)
         let scale = all(2 / Element(count))
         for s in 0..<count { batch.weight[s] = (batch.reward[s] - labels.values[s]) * scale }
-        backwardBatch(count)
-        weightedGradient(gradient, count)
+        backwardBatch(count, weighted: true)
+        weightedGradient(gradient, count, weighted: true)
         let rate = plan.rewardRate
         let decay = Element(plan.weightDecay)
         switch plan.optimizer {

@@ -25,11 +25,10 @@ import CLanes
 @inline(__always)
 private func exponentialTail(_ r: Lanes) -> Lanes {
     #if ELEMENT_F32
-        var p = all(0.0013926176119635958884)
-        p = fma(p, r, all(0.0083631730745137109028))
-        p = fma(p, r, all(0.041666554662050533982))
-        p = fma(p, r, all(0.1666657702559798819))
-        return fma(p, r, all(0.5))
+        let r2 = r * r
+        let low = fma(all(0.1666657702559798819), r, all(0.5))
+        let high = fma(all(0.0083631730745137109028), r, all(0.041666554662050533982))
+        return fma(fma(all(0.0013926176119635958884), r2, high), r2, low)
     #else
         var p = all(2.09146793765839351e-9)
         p = fma(p, r, all(2.5105206373957011116e-8))
@@ -104,19 +103,43 @@ private func exponentialMinusOne(_ x: Lanes) -> Lanes {
     return fma(fma(exponentialTail(r), r * r, r), scale, scale - 1)
 }
 
+/// `e⁻ᵃ` for `a ≥ 0`: in `(0, 1]`, and normal.
+@inline(__always)
+private func decay(_ a: Lanes) -> Lanes {
+    let (r, raised) = reduce(select(-a, lessThan: expLow, all(expLow), else: -a))
+    return (fma(exponentialTail(r), r * r, r) + 1) * power(raised)
+}
+
 /// `log(1 + eˣ)` and its derivative `1 / (1 + e⁻ˣ)`, with one division between them.
 @inline(__always)
 func softplusAndSigmoid(_ x: Lanes) -> (softplus: Lanes, sigmoid: Lanes) {
-    let (r, raised) = reduce(select(-magnitude(x), lessThan: expLow, all(expLow), else: -magnitude(x)))
-    let u = (fma(exponentialTail(r), r * r, r) + 1) * power(raised)
-    let onePlus = u + 1, twoPlus = u + 2
-    let inverse = 1 / (onePlus * twoPlus)
-    let s = u * onePlus * inverse  // u / (2 + u); log(1 + u) = 2 atanh(s)
-    let z = s * s
-    let logarithm = fma(s * z, atanhTail(z), s + s)
-    let high = twoPlus * inverse  // 1 / (1 + u)
+    let u = decay(magnitude(x))
+    let (logarithm, high) = logarithmAndInverseOnePlus(u)
     let positive = select(x, lessThan: 0, .zero, else: x)
     return (positive + logarithm, select(x, lessThan: 0, u * high, else: high))
+}
+
+/// `log(1 + u)` and `1 / (1 + u)` for `0 ≤ u ≤ 1`.
+@inline(__always)
+private func logarithmAndInverseOnePlus(_ u: Lanes) -> (logarithm: Lanes, inverse: Lanes) {
+    #if ELEMENT_F32
+        // A polynomial that need not wait for the division, in pairs that need not wait for each
+        // other.
+        let u2 = u * u, u4 = u2 * u2
+        let p01 = fma(all(-0.4999944498), u, all(0.9999999659))
+        let p23 = fma(all(-0.2483539899), u, all(0.3331812171))
+        let p45 = fma(all(-0.1360224762), u, all(0.1907688074))
+        let p67 = fma(all(-0.02907406468), u, all(0.07751608674))
+        let low = fma(p23, u2, p01)
+        let high = fma(fma(all(0.005126102141), u2, p67), u2, p45)
+        return (fma(high, u4, low) * u, 1 / (u + 1))
+    #else
+        let onePlus = u + 1, twoPlus = u + 2
+        let inverse = 1 / (onePlus * twoPlus)
+        let s = u * onePlus * inverse  // u / (2 + u); log(1 + u) = 2 atanh(s)
+        let z = s * s
+        return (fma(s * z, atanhTail(z), s + s), twoPlus * inverse)
+    #endif
 }
 
 /// `log x` for a normal `x > 0`.

@@ -87,7 +87,9 @@ struct Game {
         gradient = take(P)
         let exact = plan.alignment == .direction || plan.alignment == .inverseNorm
         direction = take(exact ? P : 0)
-        batch = Batch(capacity: n, dimension: d, units: units, take)
+        var largestWeight = 0
+        for l in 1..<max(H, 1) { largestWeight = max(largestWeight, plan.widths[l] * plan.widths[l + 1]) }
+        batch = Batch(capacity: n, units: units, largestWeight: largestWeight, take)
         gram = take(exact ? n * n : 0)
         gramProducts = take(exact ? n * n : 0)
         estimatorScratch = take(ridge ? d * estimatorLabels.capacity : 0)

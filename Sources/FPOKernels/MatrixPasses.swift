@@ -3,29 +3,32 @@
 private let block = 8
 private typealias Block = InlineArray<8, Lanes>
 
-/// `row(o, Σᵢ w[o, i] x[i])` for each row `o`.
+/// `z ← W x`, or with `adding` `z ← z + W x`.
 @inline(__always)
-func forEachRow(
-    _ w: LanePointer, _ O: Int, _ I: Int, _ x: LanePointer, _ row: (Int, Lanes) -> Void
+func multiply(
+    _ z: LanePointer, _ w: LanePointer, _ O: Int, _ I: Int, _ x: LanePointer, adding: Bool = false
 ) {
     var o = 0
     while o &+ block <= O {
-        var sums = Block(repeating: .zero)
-        let w = w + o &* I
-        for i in 0..<I {
-            let xi = x[i]
-            for k in 0..<block { sums[k] = fma(w[k &* I &+ i], xi, sums[k]) }
-        }
-        for k in 0..<block { row(o &+ k, sums[k]) }
+        let sums = rowSums(w + o &* I, I, x)
+        for k in 0..<block { z[o &+ k] = adding ? z[o &+ k] + sums[k] : sums[k] }
         o &+= block
     }
     while o < O {
-        var sum = Lanes.zero
-        let w = w + o &* I
-        for i in 0..<I { sum = fma(w[i], x[i], sum) }
-        row(o, sum)
+        let sum = dot(I, w + o &* I, x)
+        z[o] = adding ? z[o] + sum : sum
         o &+= 1
     }
+}
+
+@inline(__always)
+private func rowSums(_ w: LanePointer, _ I: Int, _ x: LanePointer) -> Block {
+    var sums = Block(repeating: .zero)
+    for i in 0..<I {
+        let xi = x[i]
+        for k in 0..<block { sums[k] = fma(w[k &* I &+ i], xi, sums[k]) }
+    }
+    return sums
 }
 
 /// `out[i] += Σₒ v[o] w[o, i]`.
@@ -58,32 +61,45 @@ private func addBlock(_ out: LanePointer, _ w: LanePointer, _ I: Int, _ v: Block
     }
 }
 
-/// Both passes in one reading of `w`: `v = row(o, Σᵢ w[o, i] x[i])`, then `out[i] += v w[o, i]`.
+/// Both passes in one reading of `w`: `z ← W x`, then `out ← out + Wᵀ v`. `fill(o, count)` makes
+/// `v[o ..< o + count]` of the same part of `z`.
 @inline(__always)
-func forEachRowAddTransposed(
-    _ out: LanePointer, _ w: LanePointer, _ O: Int, _ I: Int, _ x: LanePointer,
-    _ row: (Int, Lanes) -> Lanes
+func multiplyThere(
+    andBack out: LanePointer, _ v: LanePointer, _ z: LanePointer, _ w: LanePointer, _ O: Int,
+    _ I: Int, _ x: LanePointer, _ fill: (Int, Int) -> Void
 ) {
     var o = 0
     while o &+ block <= O {
-        var sums = Block(repeating: .zero)
-        let w = w + o &* I
-        for i in 0..<I {
-            let xi = x[i]
-            for k in 0..<block { sums[k] = fma(w[k &* I &+ i], xi, sums[k]) }
-        }
-        for k in 0..<block { sums[k] = row(o &+ k, sums[k]) }
-        addBlock(out, w, I, sums)
+        let sums = rowSums(w + o &* I, I, x)
+        for k in 0..<block { z[o &+ k] = sums[k] }
+        fill(o, block)
+        addBlock(out, w + o &* I, I, Block { v[o &+ $0] })
         o &+= block
     }
     while o < O {
-        var sum = Lanes.zero
-        let w = w + o &* I
-        for i in 0..<I { sum = fma(w[i], x[i], sum) }
-        let v = row(o, sum)
-        for i in 0..<I { out[i] = fma(w[i], v, out[i]) }
+        let row = w + o &* I
+        z[o] = dot(I, row, x)
+        fill(o, 1)
+        for i in 0..<I { out[i] = fma(row[i], v[o], out[i]) }
         o &+= 1
     }
+}
+
+/// `h ← log(1 + e^(h + b))` and its slope `s`, of `count` units; two at a time, as one alone would
+/// wait for itself.
+@inline(__always)
+func activate(_ h: LanePointer, _ s: LanePointer, _ count: Int, bias: (Int) -> Lanes) {
+    var i = 0
+    while i &+ 2 <= count {
+        let first = softplusAndSigmoid(h[i] + bias(i))
+        let second = softplusAndSigmoid(h[i &+ 1] + bias(i &+ 1))
+        h[i] = first.softplus
+        s[i] = first.sigmoid
+        h[i &+ 1] = second.softplus
+        s[i &+ 1] = second.sigmoid
+        i &+= 2
+    }
+    if i < count { (h[i], s[i]) = softplusAndSigmoid(h[i] + bias(i)) }
 }
 
 /// `Σᵢ a[i] b[i]`.
@@ -107,8 +123,10 @@ func fill(_ p: LanePointer, _ n: Int, _ value: Element = 0) {
 
 // MARK: Samples
 
-/// Tiles of the passes over samples: 4 rows by 2 samples keep 8 sums in registers.
-private typealias Tile = InlineArray<8, Lanes>
+/// Tiles of the passes over samples: 4 rows by 3 columns keep 12 sums in 16 registers.
+private typealias Tile = InlineArray<12, Lanes>
+private typealias Column = InlineArray<4, Lanes>
+private let across = 3
 
 /// `emit(o, s, Σᵢ w(o, i) x[i, s])` for rows `0 ..< O` and samples `from ..< to`, where `w(o, i)`
 /// stands at `w[o rowStep + i columnStep]` and `x` has `stride` samples to a row.
@@ -121,24 +139,25 @@ func forEachSample(
     while o &+ 4 <= O {
         let w = w + o &* rowStep
         var s = from
-        while s &+ 2 <= to {
+        while s &+ across <= to {
             var sums = Tile(repeating: .zero)
             for i in 0..<I {
-                let x0 = x[i &* stride &+ s], x1 = x[i &* stride &+ s &+ 1]
+                let x = x + (i &* stride &+ s)
+                let x0 = x[0], x1 = x[1], x2 = x[2]
                 for k in 0..<4 {
                     let wk = w[k &* rowStep &+ i &* columnStep]
-                    sums[2 &* k] = fma(wk, x0, sums[2 &* k])
-                    sums[2 &* k &+ 1] = fma(wk, x1, sums[2 &* k &+ 1])
+                    sums[3 &* k] = fma(wk, x0, sums[3 &* k])
+                    sums[3 &* k &+ 1] = fma(wk, x1, sums[3 &* k &+ 1])
+                    sums[3 &* k &+ 2] = fma(wk, x2, sums[3 &* k &+ 2])
                 }
             }
             for k in 0..<4 {
-                emit(o &+ k, s, sums[2 &* k])
-                emit(o &+ k, s &+ 1, sums[2 &* k &+ 1])
+                for c in 0..<across { emit(o &+ k, s &+ c, sums[across &* k &+ c]) }
             }
-            s &+= 2
+            s &+= across
         }
-        if s < to {
-            var sums = InlineArray<4, Lanes>(repeating: .zero)
+        while s < to {
+            var sums = Column(repeating: .zero)
             for i in 0..<I {
                 let x0 = x[i &* stride &+ s]
                 for k in 0..<4 {
@@ -146,6 +165,7 @@ func forEachSample(
                 }
             }
             for k in 0..<4 { emit(o &+ k, s, sums[k]) }
+            s &+= 1
         }
         o &+= 4
     }
@@ -170,25 +190,31 @@ func sampleProducts(
     while o &+ 4 <= O {
         let a = a + o &* stride
         var i = 0
-        while i &+ 2 <= I {
+        while i &+ across <= I {
             var sums = Tile(repeating: .zero)
-            let b0 = b + i &* stride, b1 = b0 + stride
+            let b = b + i &* stride
             for s in 0..<count {
-                let x0 = b0[s], x1 = b1[s]
+                let x0 = b[s], x1 = b[stride &+ s], x2 = b[2 &* stride &+ s]
                 for k in 0..<4 {
                     let ak = a[k &* stride &+ s]
-                    sums[2 &* k] = fma(ak, x0, sums[2 &* k])
-                    sums[2 &* k &+ 1] = fma(ak, x1, sums[2 &* k &+ 1])
+                    sums[3 &* k] = fma(ak, x0, sums[3 &* k])
+                    sums[3 &* k &+ 1] = fma(ak, x1, sums[3 &* k &+ 1])
+                    sums[3 &* k &+ 2] = fma(ak, x2, sums[3 &* k &+ 2])
                 }
             }
             for k in 0..<4 {
-                out[(o &+ k) &* I &+ i] = sums[2 &* k]
-                out[(o &+ k) &* I &+ i &+ 1] = sums[2 &* k &+ 1]
+                for c in 0..<across { out[(o &+ k) &* I &+ i &+ c] = sums[across &* k &+ c] }
             }
-            i &+= 2
+            i &+= across
         }
-        if i < I {
-            for k in 0..<4 { out[(o &+ k) &* I &+ i] = dot(count, a + k &* stride, b + i &* stride) }
+        while i < I {
+            var sums = Column(repeating: .zero)
+            let b = b + i &* stride
+            for s in 0..<count {
+                for k in 0..<4 { sums[k] = fma(a[k &* stride &+ s], b[s], sums[k]) }
+            }
+            for k in 0..<4 { out[(o &+ k) &* I &+ i] = sums[k] }
+            i &+= 1
         }
         o &+= 4
     }

@@ -18,22 +18,18 @@ extension Game {
         for l in 0..<H {
             let (w, b, O, I) = layer(l, in: parameters)
             let u = unitOffset(l)
-            @inline(__always) func activate(_ o: Int, _ z: Lanes) -> Lanes {
-                let (h, s) = softplusAndSigmoid(z + b[o])
-                point.h[u &+ o] = h
-                point.s[u &+ o] = s
-                return s
-            }
+            let h = point.h + u, s = point.s + u
             if backward && l == H &- 1 && l > 0 {
                 let e = point.e + unitOffset(l &- 1)
+                let delta = point.delta + u
                 fill(e, I)
-                forEachRowAddTransposed(e, w, O, I, input(of: l)) { o, z in
-                    let delta = activate(o, z) * last[o]
-                    point.delta[u &+ o] = delta
-                    return delta
+                multiplyThere(andBack: e, delta, h, w, O, I, input(of: l)) { o, count in
+                    activate(h + o, s + o, count) { b[o &+ $0] }
+                    for k in o..<o &+ count { delta[k] = last[k] * s[k] }
                 }
             } else {
-                forEachRow(w, O, I, input(of: l)) { o, z in _ = activate(o, z) }
+                multiply(h, w, O, I, input(of: l))
+                activate(h, s, O) { b[$0] }
             }
         }
         var reward = dot(width, last, input(of: H))
@@ -89,33 +85,30 @@ extension Game {
             let u = unitOffset(l)
             let x = input(of: l)
             let scale = 2 * (dot(I, x, x) + 1)
-            // From ∂N/∂δ and the sum over the layer below: ∂N/∂z, except for what comes from above.
+            let gz = point.gz + u
+            // From ∂N/∂δ, of which the layer below gave its part to `gz`: ∂N/∂z, except for what
+            // comes from above.
             @inline(__always) func row(_ o: Int, _ below: Lanes) -> Lanes {
                 let s = point.s[u &+ o]
                 let g = fma(scale, point.delta[u &+ o], below)
                 point.g[u &+ o] = g * s
                 return g * point.e[u &+ o] * s * (1 - s)
             }
-            if l == H &- 1 {
-                // The top layer's own output adds ‖h‖² to the norm.
-                @inline(__always) func topRow(_ o: Int, _ below: Lanes) -> Lanes {
-                    let own = 2 * point.h[u &+ o] * point.s[u &+ o]
-                    let gz = row(o, below) + own
-                    point.gz[u &+ o] = gz
-                    return gz
-                }
-                guard l > 0 else {
-                    for o in 0..<O { _ = topRow(o, .zero) }
-                    break
-                }
+            // The top layer's own output adds ‖h‖² to the norm.
+            @inline(__always) func topRow(_ o: Int, _ below: Lanes) -> Lanes {
+                row(o, below) + 2 * point.h[u &+ o] * point.s[u &+ o]
+            }
+            let top = l == H &- 1
+            if l == 0 {
+                for o in 0..<O { gz[o] = top ? topRow(o, .zero) : row(o, .zero) }
+            } else if top {
                 let gh = gradientInH(below: l, I)
-                forEachRowAddTransposed(gh, w, O, I, point.g + unitOffset(l &- 1), topRow)
-            } else if l == 0 {
-                for o in 0..<O { point.gz[u &+ o] = row(o, .zero) }
-            } else {
-                forEachRow(w, O, I, point.g + unitOffset(l &- 1)) { o, below in
-                    point.gz[u &+ o] = row(o, below)
+                multiplyThere(andBack: gh, gz, gz, w, O, I, point.g + unitOffset(l &- 1)) { o, count in
+                    for k in o..<o &+ count { gz[k] = topRow(k, gz[k]) }
                 }
+            } else {
+                multiply(gz, w, O, I, point.g + unitOffset(l &- 1))
+                for o in 0..<O { gz[o] = row(o, gz[o]) }
             }
         }
         var l = H &- 1
@@ -154,13 +147,11 @@ extension Game {
             let (w, _, O, I) = layer(l, in: parameters)
             let (wDot, bDot, _, _) = layer(l, in: direction)
             let u = unitOffset(l)
-            forEachRow(wDot, O, I, input(of: l)) { o, z in point.zDot[u &+ o] = z + bDot[o] }
-            if l > 0 {
-                forEachRow(w, O, I, point.g + unitOffset(l &- 1)) { o, z in
-                    point.zDot[u &+ o] += z
-                }
-            }
-            for o in 0..<O { point.g[u &+ o] = point.s[u &+ o] * point.zDot[u &+ o] }
+            let zDot = point.zDot + u
+            multiply(zDot, wDot, O, I, input(of: l))
+            for o in 0..<O { zDot[o] += bDot[o] }
+            if l > 0 { multiply(zDot, w, O, I, point.g + unitOffset(l &- 1), adding: true) }
+            for o in 0..<O { point.g[u &+ o] = point.s[u &+ o] * zDot[o] }
         }
         let (last, _, _, width) = layer(H, in: parameters)
         let (lastDot, biasDot, _, _) = layer(H, in: direction)

@@ -16,7 +16,7 @@ extension Game {
             return
         }
         forwardBatch(count)
-        backwardBatch(count)
+        backwardBatch(count, weighted: false)
         let needsFactor = plan.alignment == .inverseNorm || plan.inverseCurvature
         if needsFactor { factorGram(count) }
         guard plan.alignment == .direction else { return }
@@ -26,7 +26,7 @@ extension Game {
         } else {
             fill(batch.weight, count, 1 / Element(count))
         }
-        weightedGradient(direction, count)
+        weightedGradient(direction, count, weighted: false)
     }
 
     /// Fills `gram` with the Cholesky factor of `K + n δ I`; `⟨gᵢ, gⱼ⟩` is a sum over layers of
@@ -75,7 +75,7 @@ extension Game {
             }
             choleskySolve(gram, count, stride: n, batch.weight)
             for s in 0..<count { batch.weight[s] = -batch.weight[s] }
-            weightedGradient(direction, count)
+            weightedGradient(direction, count, weighted: false)
         } else {
             fill(direction, P)
         }

@@ -117,7 +117,7 @@ let penaltyParameters: [Parameter<fpo_penalty, SteeringPenalty>] = [
         "residual: how utility is estimated from labels"),
     .init(
         "estimator_buffer", \.estimator_buffer, \.estimatorBuffer, 0...most,
-        "residual, ridge: newest labels that the estimate is made of; 0 for the environment's label_buffer"),
+        "residual, ridge: newest labels that it is fitted to; 0 for the environment's label_buffer"),
     .init(
         "estimator_gradient", \.estimator_gradient, \.estimatorGradientCode, 0...1,
         "residual: whether the policy's gradient sees the estimate's slope"),

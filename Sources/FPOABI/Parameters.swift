@@ -55,11 +55,14 @@ struct Parameter<C, Target>: @unchecked Sendable {
                 "\(argument).\(name): \(value), but must be finite")
             if bounds.contains(value) { target[keyPath: to] = value }
         }
-        guard bounds.contains(value) else { throw Failure(FPO_ERR_DOMAIN, complaint(value, argument)) }
+        guard bounds.contains(value) else {
+            throw Failure(FPO_ERR_DOMAIN, complaint(value, argument))
+        }
     }
 
     private func complaint(_ value: Double, _ argument: String) -> String {
-        let given = value == value.rounded() && value.magnitude < 1e15 ? "\(Int(value))" : "\(value)"
+        let whole = value == value.rounded() && value.magnitude < 1e15
+        let given = whole ? "\(Int(value))" : "\(value)"
         if let choices {
             return "\(argument).\(name): \(given), but must be the number of one of \(choices)"
         }
@@ -77,11 +80,14 @@ struct Parameter<C, Target>: @unchecked Sendable {
     }
 
     func describe(_ target: Target) -> fpo_parameter {
-        let (offset, type, value): (Int?, Int, Double) = switch field {
+        let offset: Int?, type: Int, value: Double
+        switch field {
         case .integer(let c, let own):
-            (MemoryLayout<C>.offset(of: c), FPO_TYPE_INT32, Double(target[keyPath: own]))
+            (offset, type) = (MemoryLayout<C>.offset(of: c), FPO_TYPE_INT32)
+            value = Double(target[keyPath: own])
         case .number(let c, let own):
-            (MemoryLayout<C>.offset(of: c), FPO_TYPE_FLOAT64, target[keyPath: own])
+            (offset, type) = (MemoryLayout<C>.offset(of: c), FPO_TYPE_FLOAT64)
+            value = target[keyPath: own]
         }
         return fpo_parameter(
             name: name.cString, doc: doc.cString, choices: choices?.cString, default_value: value,

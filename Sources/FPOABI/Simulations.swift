@@ -83,7 +83,7 @@ private func noiseCount(
     let (row, overflow) = rounds.multipliedReportingOverflow(by: draws * dimension)
     try require(
         !overflow && row <= Int.max / 8 / count, FPO_ERR_MEMORY,
-        "inputs.\(name): \(count) x \(rounds) x \(draws) x \(dimension) is more than memory can hold")
+        "inputs.\(name): \(count) x \(rounds) x \(draws) x \(dimension) is more than memory holds")
     return row
 }
 

@@ -13,7 +13,7 @@ func read<Struct: BitwiseCopyable>(
     let given = Int(raw.load(as: UInt32.self))
     try require(
         given >= 8 && given <= 4096, FPO_ERR_ABI,
-        "\(name).struct_size: \(given), but this library knows \(own); fill it by its _init function")
+        "\(name).struct_size: \(given), but this library knows \(own); its _init function sets it")
     for i in own..<max(own, given) {
         try require(
             raw.load(fromByteOffset: i, as: UInt8.self) == 0, FPO_ERR_ABI,

@@ -25,7 +25,7 @@ public struct GamePlan: @unchecked Sendable {
 
     public enum Estimator: Int, Sendable { case ridge, kalman }
 
-    public enum Optimizer: Int, Sendable { case sgd, adam, adamW }
+    public enum Optimizer: Int, CaseIterable, Sendable { case sgd, adam, adamW }
 
     // The policy and its world.
     public var dimension = 0, signalDimension = 0
@@ -125,38 +125,51 @@ public struct GameKernels: Sendable {
     public let elementSize: Int
     /// Numbers of one game's state, all that a saved game needs; and vectors of a group's memory,
     /// scratch included.
-    public let stateVectors: @Sendable (GamePlan) -> Int
-    public let memoryVectors: @Sendable (GamePlan) -> Int
+    public let stateVectors: Count
+    public let memoryVectors: Count
     /// Sets the actions to `start` (dimension) and the weights to `weights` (lanes, parameters).
-    public let start:
-        @Sendable (GamePlan, GameGroup, UnsafePointer<Double>, UnsafePointer<Double>) -> Void
+    public let start: Start
     /// Plays rounds `first ..< first + count`. With `metrics` (Metric.allCases, lanes), measures
     /// after the last round's policy update, before its reward model retrains.
-    public let play: @Sendable (GamePlan, GameGroup, Int, Int, UnsafeMutablePointer<Double>?) -> Void
+    public let play: Play
     /// Measures the present state at a round.
-    public let measure: @Sendable (GamePlan, GameGroup, Int, UnsafeMutablePointer<Double>) -> Void
+    public let measure: Measure
     /// Reads numbers `from ..< from + count` of the state as (lanes, count), actions and weights
     /// first; and writes them.
-    public let read:
-        @Sendable (GamePlan, GameGroup, Int, Int, UnsafeMutablePointer<Double>) -> Void
-    public let write: @Sendable (GamePlan, GameGroup, Int, Int, UnsafePointer<Double>) -> Void
+    public let read: Read
+    public let write: Write
+
+    public typealias Count = @Sendable (GamePlan) -> Int
+    public typealias Start =
+        @Sendable (
+            _ plan: GamePlan, _ group: GameGroup, _ start: UnsafePointer<Double>,
+            _ weights: UnsafePointer<Double>
+        ) -> Void
+    public typealias Play =
+        @Sendable (
+            _ plan: GamePlan, _ group: GameGroup, _ first: Int, _ count: Int,
+            _ metrics: UnsafeMutablePointer<Double>?
+        ) -> Void
+    public typealias Measure =
+        @Sendable (
+            _ plan: GamePlan, _ group: GameGroup, _ round: Int,
+            _ metrics: UnsafeMutablePointer<Double>
+        ) -> Void
+    public typealias Read =
+        @Sendable (
+            _ plan: GamePlan, _ group: GameGroup, _ from: Int, _ count: Int,
+            _ numbers: UnsafeMutablePointer<Double>
+        ) -> Void
+    public typealias Write =
+        @Sendable (
+            _ plan: GamePlan, _ group: GameGroup, _ from: Int, _ count: Int,
+            _ numbers: UnsafePointer<Double>
+        ) -> Void
 
     public init(
-        lanes: Int, elementSize: Int, stateVectors: @escaping @Sendable (GamePlan) -> Int,
-        memoryVectors: @escaping @Sendable (GamePlan) -> Int,
-        start: @escaping @Sendable (
-            GamePlan, GameGroup, UnsafePointer<Double>, UnsafePointer<Double>
-        ) -> Void,
-        play: @escaping @Sendable (
-            GamePlan, GameGroup, Int, Int, UnsafeMutablePointer<Double>?
-        ) -> Void,
-        measure: @escaping @Sendable (GamePlan, GameGroup, Int, UnsafeMutablePointer<Double>) -> Void,
-        read: @escaping @Sendable (
-            GamePlan, GameGroup, Int, Int, UnsafeMutablePointer<Double>
-        ) -> Void,
-        write: @escaping @Sendable (
-            GamePlan, GameGroup, Int, Int, UnsafePointer<Double>
-        ) -> Void
+        lanes: Int, elementSize: Int, stateVectors: @escaping Count, memoryVectors: @escaping Count,
+        start: @escaping Start, play: @escaping Play, measure: @escaping Measure,
+        read: @escaping Read, write: @escaping Write
     ) {
         self.lanes = lanes
         self.elementSize = elementSize

@@ -100,7 +100,9 @@ struct Game {
 
     /// Weight (O, I) and bias of layer `l`, counted from 0 to `H`, the output layer.
     @inline(__always)
-    func layer(_ l: Int, in p: LanePointer) -> (weight: LanePointer, bias: LanePointer, O: Int, I: Int) {
+    func layer(
+        _ l: Int, in p: LanePointer
+    ) -> (weight: LanePointer, bias: LanePointer, O: Int, I: Int) {
         var offset = 0
         for k in 0..<l { offset &+= plan.widths[k &+ 1] &* (plan.widths[k] &+ 1) }
         let I = plan.widths[l]

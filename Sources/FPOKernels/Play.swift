@@ -45,7 +45,8 @@ extension Game {
     func value(labelled count: Int, heldLabel: Lanes? = nil) -> Value {
         let reward = evaluateReward(backward: plan.alignment != .none)
         var value = Value(
-            reward: reward, alignment: .zero, overconfidence: all(1), factor: .zero, flattery: .zero)
+            reward: reward, alignment: .zero, overconfidence: all(1), factor: .zero,
+            flattery: .zero)
         switch plan.alignment {
         case .none: return value
         case .unit: value.alignment = all(1)
@@ -162,7 +163,8 @@ extension Game {
 
     /// Standard normals, `count` of each game, into `draws`: the first of the round's key.
     @inline(__always)
-    private func draw(_ key: (StreamKeys) -> UInt64, round: Int, _ count: Int, into out: LanePointer
+    private func draw(
+        _ key: (StreamKeys) -> UInt64, round: Int, _ count: Int, into out: LanePointer
     ) {
         var k0 = Words.zero, k1 = Words.zero
         for lane in 0..<Words.scalarCount {

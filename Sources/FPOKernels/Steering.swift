@@ -47,7 +47,9 @@ extension Game {
         for l in 0..<H {
             let delta = batch.delta + unitOffset(l) &* n
             products(delta, plan.widths[l &+ 1]) { gramProducts[$0] = $1 }
-            products(input(l), plan.widths[l]) { gram[$0] = fma(gramProducts[$0], $1 + 1, gram[$0]) }
+            products(input(l), plan.widths[l]) {
+                gram[$0] = fma(gramProducts[$0], $1 + 1, gram[$0])
+            }
         }
         let ridge = all(Element(plan.damping * Double(count)))
         for i in 0..<count { gram[i &* n &+ i] += ridge }

@@ -1,9 +1,9 @@
 import CShims
+public import FPOKernelTypes
 import FPOKernelsF32V3
 import FPOKernelsF32V4
 import FPOKernelsF64V3
 import FPOKernelsF64V4
-public import FPOKernelTypes
 
 /// The processor, and the kernels chosen for it.
 public enum CPU {
@@ -20,28 +20,21 @@ public enum CPU {
     }()
 
     /// The kernels of this level; `nil` below x86-64-v3.
-    public static let float: KernelTable<Float>? = switch level {
-    case 4: FPOKernelsF32V4.table
-    case 3: FPOKernelsF32V3.table
-    default: nil
-    }
-
-    public static let double: KernelTable<Double>? = switch level {
-    case 4: FPOKernelsF64V4.table
-    case 3: FPOKernelsF64V3.table
-    default: nil
-    }
+    public static let float = kernels(v3: FPOKernelsF32V3.table, v4: FPOKernelsF32V4.table)
+    public static let double = kernels(v3: FPOKernelsF64V3.table, v4: FPOKernelsF64V4.table)
 
     /// The game kernels of this level, by element type.
-    public static let floatGames: GameKernels? = switch level {
-    case 4: FPOKernelsF32V4.games
-    case 3: FPOKernelsF32V3.games
-    default: nil
-    }
+    public static let floatGames = kernels(v3: FPOKernelsF32V3.games, v4: FPOKernelsF32V4.games)
+    public static let doubleGames = kernels(v3: FPOKernelsF64V3.games, v4: FPOKernelsF64V4.games)
 
-    public static let doubleGames: GameKernels? = switch level {
-    case 4: FPOKernelsF64V4.games
-    case 3: FPOKernelsF64V3.games
-    default: nil
+    /// Only the table of this level is made: making one runs code of its level.
+    private static func kernels<Table>(
+        v3: @autoclosure () -> Table, v4: @autoclosure () -> Table
+    ) -> Table? {
+        switch level {
+        case 4: v4()
+        case 3: v3()
+        default: nil
+        }
     }
 }

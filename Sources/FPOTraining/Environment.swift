@@ -1,3 +1,5 @@
+public import FPOKernelTypes
+
 /// A controlled environment of iterative RLHF: a Gaussian policy climbs a reward model that is
 /// retrained on the policy's own labelled actions. `include/fpo.h` states the equations.
 ///
@@ -7,7 +9,7 @@ public struct Environment: Sendable {
     public enum RewardModel: Int, CaseIterable, Sendable { case linear, mlp }
     public enum Precision: Int, CaseIterable, Sendable { case float32, float64 }
     public enum Gradient: Int, CaseIterable, Sendable { case analytic, forwardDifference }
-    public enum Optimizer: Int, CaseIterable, Sendable { case sgd, adam, adamW }
+    public typealias Optimizer = GamePlan.Optimizer
 
     public var rewardModel = RewardModel.mlp
     public var hidden: [Int] = []

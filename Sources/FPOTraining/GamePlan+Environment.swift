@@ -34,11 +34,7 @@ extension GamePlan {
         hiddenCount = e.hidden.count
         bias = e.rewardModel == .mlp || e.rewardBias
         rewardSteps = e.rewardSteps
-        optimizer = switch e.optimizer {
-        case .sgd: .sgd
-        case .adam: .adam
-        case .adamW: .adamW
-        }
+        optimizer = e.optimizer
         rewardRate = e.rewardRate
         weightDecay = e.weightDecay
 
@@ -50,11 +46,9 @@ extension GamePlan {
     private mutating func setPenalty(_ penalty: SteeringPenalty, _ e: Environment) {
         weight = penalty.weight < 0 ? e.penaltyWeight : penalty.weight
         damping = penalty.damping
-        let oracleSlope = switch penalty.oracleGradient {
-        case .published: e.rewardModel == .linear
-        case .yes: true
-        case .no: false
-        }
+        let asPublished = penalty.oracleGradient == .published
+        let oracleSlope =
+            asPublished ? e.rewardModel == .linear : penalty.oracleGradient == .yes
         switch penalty.kind {
         case .myopic: alignment = .none
         case .practical: alignment = .norm
@@ -85,11 +79,11 @@ extension GamePlan {
 extension GamePlan {
     fileprivate mutating func setAlignment(_ penalty: SteeringPenalty) {
         inverseCurvature = penalty.curvature == .inverse
-        alignment = switch (penalty.alignment, penalty.curvature) {
-        case (.mean, _): .direction
-        case (.own, .inverse): .inverseNorm
-        case (.own, .identity): .norm
-        case (.unit, _): .unit
+        switch (penalty.alignment, penalty.curvature) {
+        case (.mean, _): alignment = .direction
+        case (.own, .inverse): alignment = .inverseNorm
+        case (.own, .identity): alignment = .norm
+        case (.unit, _): alignment = .unit
         }
     }
 }

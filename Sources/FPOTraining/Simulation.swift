@@ -62,7 +62,9 @@ public final class Simulation: Sendable {
         let count = inputs.seeds.count
         let groupCount = (count + lanes - 1) / lanes
         var owned: [AlignedMemory] = []
-        func allocate<T>(_ type: T.Type, _ count: Int) throws(NumericsError) -> UnsafeMutablePointer<T> {
+        func allocate<T>(_ type: T.Type, _ count: Int) throws(NumericsError)
+            -> UnsafeMutablePointer<T>
+        {
             let (bytes, overflow) = count.multipliedReportingOverflow(by: MemoryLayout<T>.stride)
             guard !overflow, let memory = AlignedMemory(byteCount: bytes) else {
                 throw .memory(bytes: overflow ? .max : bytes)

@@ -55,9 +55,9 @@ private func error<Element: KernelElement>(_ value: Element, _ exact: Wide) -> D
 private func arguments<Element: KernelElement>(_: Element.Type) -> [Element] {
     var rng = SplitMix64(seed: 0)
     var x: [Element] = []
-    let exponents = Int(Element.leastNonzeroMagnitude.exponent)...Int(
-        Element.greatestFiniteMagnitude.exponent)
-    for exponent in exponents {
+    let least = Int(Element.leastNonzeroMagnitude.exponent)
+    let greatest = Int(Element.greatestFiniteMagnitude.exponent)
+    for exponent in least...greatest {
         for _ in 0..<(Element.self == Float.self ? 64 : 8) {
             let significand = Double.random(in: 1..<1.99, using: &rng)
             let magnitude = Element(scalbnl(Wide(significand), Int32(exponent)))

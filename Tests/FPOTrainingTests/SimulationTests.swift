@@ -198,7 +198,8 @@ let worlds: [[Int]] = [[], [9], [6, 5], [7, 3, 10]]
         let e = smallWorld(hidden: [4])
         let penalty = SteeringPenalty(.practical)
         let all = play(try simulation(e, penalty, seeds: [1, 2]))
-        let some = play(try simulation(e, penalty, seeds: [1, 2]), every: every, chunks: [5, .max])
+        let some = play(
+            try simulation(e, penalty, seeds: [1, 2]), every: every, chunks: [5, .max])
         let rounds = Array(stride(from: 0, to: e.rounds, by: every)) + [e.rounds]
         let d = e.dimension
         #expect(some[.utility].count == 2 * rounds.count)

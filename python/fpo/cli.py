@@ -69,7 +69,13 @@ def _parser() -> argparse.ArgumentParser:
     one.set_defaults(command=_simulate)
 
     show = commands.add_parser("demo", help="replay the paper's controlled experiments")
-    show.add_argument("--quick", action="store_true", help="16 seeds")
+    show.add_argument("--quick", action="store_true", help=f"{demo.QUICK_SEEDS} seeds")
+    show.add_argument(
+        "--seeds",
+        type=_positive,
+        metavar="N",
+        help=f"of each world; default {demo.LINEAR_SEEDS}, neural {demo.NEURAL_SEEDS}",
+    )
     show.add_argument("--output", type=Path, metavar="DIR", help="for figures and numbers")
     show.set_defaults(command=_demo)
 
@@ -89,6 +95,14 @@ def _parser() -> argparse.ArgumentParser:
     about.add_argument("--json", action="store_true", help="as JSON")
     about.set_defaults(command=_env)
     return parser
+
+
+def _positive(text: str) -> int:
+    """A count of at least 1."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected at least 1, got {value}")
+    return value
 
 
 def _simulate(parsed: argparse.Namespace) -> int:
@@ -112,7 +126,13 @@ def _simulate(parsed: argparse.Namespace) -> int:
 
 
 def _demo(parsed: argparse.Namespace) -> int:
-    demo.run(parsed.output, quick=parsed.quick, threads=parsed.threads, progress=not parsed.quiet)
+    demo.run(
+        parsed.output,
+        quick=parsed.quick,
+        seeds=parsed.seeds,
+        threads=parsed.threads,
+        progress=not parsed.quiet,
+    )
     return DONE
 
 

@@ -107,7 +107,7 @@ def test_demo(
         demo.World(w.name, w.environment.replace(rounds=20), w.leashes, 4)
         for w in demo.worlds(quick=True)
     ]
-    monkeypatch.setattr(demo, "worlds", lambda quick: short)
+    monkeypatch.setattr(demo, "worlds", lambda quick, seeds: short)
     assert cli.main(["demo", "--quick", "--quiet", "--output", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     for word in (*demo.PENALTIES, "leash 0.3", "leash 0.2", "leash 0.03", "displaced"):
@@ -128,7 +128,8 @@ def test_demo(
 
 def test_the_worlds_of_the_demo() -> None:
     linear, neural, displaced = demo.worlds()
-    assert (neural.seeds, displaced.seeds) == (1000, 1000)
+    assert (linear.seeds, neural.seeds, displaced.seeds) == (1000, 128, 128)
+    assert {w.seeds for w in demo.worlds(seeds=7)} == {7}
     assert displaced.environment == fpo.NeuralEnvironment.displaced()
     assert linear.environment == fpo.LinearEnvironment()
     assert {w.seeds for w in demo.worlds(quick=True)} == {16}

@@ -242,11 +242,14 @@ def lambda_curve(
     if not lines:
         raise ArgumentError(f"rows: expected at least one with a {y!r}")
     ax = _axes(ax)
+    shades: list[str] = []
     for label, points in lines.items():
         values = np.array(sorted(points), dtype=float)
         shade = COLOURS.get(label.split()[0].lower(), "#56B4E9")
+        dashes = _DASHES[shades.count(shade) % len(_DASHES)]
+        shades.append(shade)
         at, height, half = values.T
-        ax.errorbar(at, height, half, color=shade, marker="o", ms=4, label=label)
+        ax.errorbar(at, height, half, color=shade, ls=dashes, marker="o", ms=4, label=label)
     if all(value[0] > 0 for points in lines.values() for value in points):
         ax.set_xscale("log")
     ax.set_xlabel(x.replace("_", " "))

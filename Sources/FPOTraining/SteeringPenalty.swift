@@ -23,7 +23,7 @@ public struct SteeringPenalty: Sendable {
     public var kappa = 1.0
     /// What the utility filter takes for granted: see `UtilityFilter`.
     public var estimatesCurvature = true
-    public var utilityScale = 10.0, lengthScale = 2.0, noiseScale = 1.0, noiseMemory = 0.1
+    public var utilityScale = 10.0, lengthScale = 2.0, noiseScale = 1.0, noiseMemory = 0.2
 
     /// The defaults of a kind. The exact penalty's λ is 1, the leader's true gradient.
     public init(_ kind: Kind) {

@@ -149,31 +149,27 @@ extension Game {
             for i in 0..<P {
                 parameters[i] = fma(gradient[i], all(Element(-rate)), parameters[i] * keep)
             }
-        case .adam:
-            adamStep(step: step, rate: rate) { fma(all(decay), $1, $0) } shrink: { $0 }
-        case .adamW:
-            let keep = Element(1 - rate * plan.weightDecay)
-            adamStep(step: step, rate: rate) { g, _ in g } shrink: { $0 * keep }
+        case .adam: adamStep(step, rate, added: decay, kept: 1)
+        case .adamW: adamStep(step, rate, added: 0, kept: Element(1 - rate * plan.weightDecay))
         }
     }
 
-    /// Adam (Kingma and Ba, arXiv:1412.6980, algorithm 1), ε added to the corrected root.
+    /// Adam (Kingma and Ba, arXiv:1412.6980, algorithm 1), ε added to the corrected root; `added`
+    /// times the parameter joins the gradient, and `kept` of it stays.
     @inline(__always)
-    private func adamStep(
-        step: Int, rate: Double, decayed: (Lanes, Lanes) -> Lanes, shrink: (Lanes) -> Lanes
-    ) {
+    private func adamStep(_ step: Int, _ rate: Double, added: Element, kept: Element) {
         let beta1 = 0.9, beta2 = 0.999
         let rate1 = all(Element(-rate / (1 - pow(beta1, Double(step)))))
         let root2 = all(Element(1 / (1 - pow(beta2, Double(step))).squareRoot()))
         for i in 0..<P {
             let p = parameters[i]
-            let g = decayed(gradient[i], p)
+            let g = fma(p, all(added), gradient[i])
             let m = fma(all(Element(1 - beta1)), g, moment1[i] * Element(beta1))
             let v = fma(all(Element(1 - beta2)), g * g, moment2[i] * Element(beta2))
             moment1[i] = m
             moment2[i] = v
             let denominator = fma(squareRoot(v), root2, all(1e-8))
-            parameters[i] = fma(rate1, m / denominator, shrink(p))
+            parameters[i] = fma(rate1, m / denominator, p * kept)
         }
     }
 }

@@ -88,7 +88,9 @@ struct Game {
         let exact = plan.alignment == .direction || plan.alignment == .inverseNorm
         direction = take(exact ? P : 0)
         var largestWeight = 0
-        for l in 1..<max(H, 1) { largestWeight = max(largestWeight, plan.widths[l] * plan.widths[l + 1]) }
+        for l in 1..<max(H, 1) {
+            largestWeight = max(largestWeight, plan.widths[l] * plan.widths[l + 1])
+        }
         batch = Batch(capacity: n, units: units, largestWeight: largestWeight, take)
         gram = take(exact ? n * n : 0)
         gramProducts = take(exact ? n * n : 0)

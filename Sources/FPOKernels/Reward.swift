@@ -103,7 +103,8 @@ extension Game {
                 for o in 0..<O { gz[o] = top ? topRow(o, .zero) : row(o, .zero) }
             } else if top {
                 let gh = gradientInH(below: l, I)
-                multiplyThere(andBack: gh, gz, gz, w, O, I, point.g + unitOffset(l &- 1)) { o, count in
+                multiplyThere(andBack: gh, gz, gz, w, O, I, point.g + unitOffset(l &- 1)) {
+                    o, count in
                     for k in o..<o &+ count { gz[k] = topRow(k, gz[k]) }
                 }
             } else {

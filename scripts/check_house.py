@@ -24,21 +24,12 @@ TESTED_IN = {
     "Sources/FPOKernelTypes/GamePlan.swift": "Tests/FPOTrainingTests/SimulationTests.swift",
     "Sources/FPOKernelTypes/KernelTable.swift": "Tests/FPOKernelsTests/LevelsTests.swift",
     "Sources/FPOKernels/Table.swift": "Tests/FPOKernelsTests/LevelsTests.swift",
-    "Sources/FPONumerics/AlignedMemory.swift": "Tests/FPOTrainingTests/SimulationTests.swift",
-    "Sources/FPONumerics/Arena.swift": "Tests/FPOLayersTests/LinearTests.swift",
     "Sources/FPONumerics/BLAS.swift": "python/tests/test_random_and_numerics.py",
-    "Sources/FPONumerics/Buffer.swift": "Tests/FPONumericsTests/LinearSolveTests.swift",
     "Sources/FPONumerics/CPU.swift": "Tests/FPOKernelsTests/LevelsTests.swift",
     "Sources/FPONumerics/Cholesky.swift": "Tests/FPONumericsTests/LinearSolveTests.swift",
     "Sources/FPONumerics/ConjugateGradient.swift": "Tests/FPONumericsTests/LinearSolveTests.swift",
-    "Sources/FPONumerics/Dot.swift": "Tests/FPOLayersTests/LinearTests.swift",
-    "Sources/FPONumerics/Elementwise.swift": "python/tests/test_random_and_numerics.py",
-    "Sources/FPONumerics/Matrix.swift": "Tests/FPOLayersTests/LinearTests.swift",
     "Sources/FPONumerics/NumericsError.swift": "Tests/FPONumericsTests/LinearSolveTests.swift",
-    "Sources/FPONumerics/Rows.swift": "Tests/FPOObjectivesTests/FPOPenaltyTests.swift",
     "Sources/FPONumerics/Scalar.swift": "Tests/FPOLayersTests/SoftplusTests.swift",
-    "Sources/FPOTraining/Environment.swift": "python/tests/test_environments.py",
-    "Sources/FPOTraining/SteeringPenalty.swift": "Tests/FPOTrainingTests/SimulationTests.swift",
 }
 
 CODE = {".swift", ".py", ".c", ".h", ".sh"}

@@ -104,6 +104,7 @@ symbols: ## Rewrite the export list after a change of include/fpo.h
 .PHONY: sanitize
 sanitize: export SWIFT_BACKTRACE := enable=no
 sanitize: export TSAN_OPTIONS := die_after_fork=0
+sanitize: export LSAN_OPTIONS := suppressions=$(CURDIR)/Tests/lsan.supp:print_suppressions=0
 sanitize: build/.system-test ## Swift tests under AddressSanitizer and ThreadSanitizer
 	$(SWIFT) test --sanitize=address --scratch-path .build-asan -j $(JOBS)
 	$(SWIFT) test --sanitize=thread --scratch-path .build-tsan -j $(JOBS)

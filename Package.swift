@@ -42,7 +42,9 @@ let package = Package(
             ],
             swiftSettings: [optimized]),
         .target(name: "FPOLayers", dependencies: ["FPONumerics"], swiftSettings: [optimized]),
-        .target(name: "FPOObjectives", dependencies: ["FPONumerics"], swiftSettings: [optimized]),
+        .target(
+            name: "FPOObjectives", dependencies: ["FPOKernelTypes", "FPONumerics"],
+            swiftSettings: [optimized]),
         .target(
             name: "FPOModels", dependencies: ["FPONumerics", "FPOLayers"],
             swiftSettings: [optimized]),

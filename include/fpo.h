@@ -193,9 +193,9 @@ FPO_API int32_t fpo_relaxed_penalty_f32(size_t n, size_t p, const float *gradien
 /* The exact penalty through the damped Gauss-Newton Hessian of the loss over these n samples.
  * curvature c (n), or NULL for all ones (squared error with the factor 2 absorbed in lambda; for
  * Bradley-Terry pass c = s (1 - s), s = sigmoid(reward - reference_reward)). mean_gradient gbar
- * (p), or NULL for the mean of `gradients`. damping delta > 0. The Gram form solves an (n, n)
- * system by Cholesky; the conjugate-gradient form never forms a matrix, and `tolerance` and
- * `max_iterations` are for it alone (the Gram form ignores them). */
+ * (p), or NULL for the mean of `gradients`. damping delta > 0. The Gram form solves the (n, n) or the
+ * (p, p) system, whichever is smaller, by Cholesky; the conjugate-gradient form never forms a matrix,
+ * and `tolerance` and `max_iterations` are for it alone (the Gram form ignores them). */
 enum { FPO_SOLVER_GRAM = 0, FPO_SOLVER_CONJUGATE_GRADIENT = 1 };
 FPO_API int32_t fpo_exact_penalty_f64(size_t n, size_t p, const double *gradients, size_t ldg,
                                       const double *reference, size_t ldr,
@@ -401,7 +401,9 @@ typedef struct fpo_penalty {
     int32_t kind;               /* FPO_PENALTY_...                                              */
     double weight;              /* lambda; negative: the environment's penalty_weight           */
     int32_t oracle_gradient;    /* RELAXED, EXACT: slope of the oracle's utility in the policy's
-                                 * gradient, 1 yes, 0 no, -1 as published (linear yes, neural no) */
+                                 * gradient, 1 yes, 0 no, -1 as published (linear yes, neural no);
+                                 * -1, and 1 for EXACT: its reward tends to the utility, so that
+                                 * with the oracle's value alone no slope would be left          */
     int32_t curvature;          /* EXACT, RESIDUAL: FPO_CURVATURE_..., H^-1 or I in its place   */
     int32_t alignment;          /* EXACT, RESIDUAL: FPO_ALIGNMENT_..., what e is multiplied by:
                                  * MEAN <g, H^-1 gbar>, OWN <g, H^-1 g>, or 1, which is where MEAN

@@ -12,6 +12,15 @@
 #define FPO_BLAS(name)
 #endif
 
+/* C = alpha op(A) op(B) + beta C, and the same with B = A and one triangle of C (column-major). */
+void dgemm_(const char *transa, const char *transb, const int32_t *m, const int32_t *n,
+            const int32_t *k, const double *alpha, const double *a, const int32_t *lda,
+            const double *b, const int32_t *ldb, const double *beta, double *c,
+            const int32_t *ldc) FPO_BLAS(dgemm_);
+void dsyrk_(const char *uplo, const char *trans, const int32_t *n, const int32_t *k,
+            const double *alpha, const double *a, const int32_t *lda, const double *beta, double *c,
+            const int32_t *ldc) FPO_BLAS(dsyrk_);
+
 /* Cholesky factorisation and solve, LAPACK (column-major). */
 void dpotrf_(const char *uplo, const int32_t *n, double *a, const int32_t *lda, int32_t *info)
     FPO_BLAS(dpotrf_);

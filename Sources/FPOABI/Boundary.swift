@@ -76,6 +76,13 @@ func attempt<Result: ~Copyable>(
     }
 }
 
+/// `FPO_ERR_MEMORY` for what the machine cannot hold.
+func requireMemory(_ bytes: Int, _ what: @autoclosure () -> String) throws(Failure) {
+    try require(
+        bytes <= machineMemory, FPO_ERR_MEMORY,
+        "\(what()) take \(bytes) bytes of memory, but the machine has \(machineMemory)")
+}
+
 // MARK: Numbers
 
 /// Bytes of a process's address space: no array is longer.

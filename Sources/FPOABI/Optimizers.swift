@@ -13,7 +13,7 @@ private final class OptimizerState: @unchecked Sendable {
     init(_ rule: any Optimizer<Double>, count: Int) throws(NumericsError) {
         self.rule = rule
         self.count = count
-        memory = try Buffer(rule.momentCount, count, filledWith: 0)
+        memory = try Buffer(rule.momentCount, count)
     }
 
     func step(_ parameters: UnsafeMutablePointer<Double>, _ gradient: UnsafePointer<Double>) {

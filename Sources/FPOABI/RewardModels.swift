@@ -242,7 +242,7 @@ public func fpo_reward_model_loss_f64(
         let loss = try unwrap(loss, "loss")
         guard n > 0 else { return }
         try attempt { () throws(NumericsError) in
-            let sum = try Buffer(state.count, filledWith: 0.0)
+            let sum = try Buffer<Double>(state.count)
             let dParameters = Matrix(base: sum.base, rows: 1, columns: state.count)
             let mean = try state.model.meanLoss(
                 dParameters: gradient == nil ? nil : dParameters, actions, reference: reference,

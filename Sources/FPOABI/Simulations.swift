@@ -32,6 +32,13 @@ public func fpo_simulation_create(
         let environment = try Environment(environment)
         let penalty = try SteeringPenalty(penalty)
         let given = try read(inputs, over: fpo_simulation_inputs(), "inputs")
+        try require(
+            given.count >= 1 && given.count <= 1 << 32, FPO_ERR_DOMAIN,
+            "inputs.count: \(UInt(bitPattern: given.count)), but must be 1 to 2^32")
+        try requireMemory(
+            try attempt { () throws(NumericsError) in
+                try Simulation.memory(environment, penalty, games: given.count)
+            }, "inputs.count: \(given.count) games")
         let checked = try Simulation.Inputs(given, environment)
         out.pointee = Handle.create(
             try attempt { () throws(NumericsError) in
@@ -45,9 +52,6 @@ extension Simulation.Inputs {
         _ c: fpo_simulation_inputs, _ e: Environment
     ) throws(Failure) {
         try require(c.reserved == 0, FPO_ERR_DOMAIN, "inputs.reserved: must be 0")
-        try require(
-            c.count >= 1 && c.count <= 1 << 32, FPO_ERR_DOMAIN,
-            "inputs.count: \(UInt(bitPattern: c.count)), but must be 1 to 2^32")
         let seeds = try unwrap(c.seeds, "inputs.seeds")
         func vector(_ pointer: UnsafePointer<Double>?, _ name: String) throws(Failure) -> [Double] {
             guard let pointer else { return [Double](repeating: 0, count: e.dimension) }
@@ -234,11 +238,7 @@ public func fpo_simulation_save(
                 round: UInt64(s.round), count: UInt64(s.count), stateCount: UInt64(s.stateCount),
                 fingerprint: s.fingerprint)
             buffer.storeBytes(of: header, as: SavedHeader.self)
-            withUnsafeTemporaryAllocation(of: Double.self, capacity: s.count * s.stateCount) {
-                s.state($0.baseAddress!)
-                (buffer + MemoryLayout<SavedHeader>.size).copyMemory(
-                    from: $0.baseAddress!, byteCount: 8 * $0.count)
-            }
+            s.state(buffer + MemoryLayout<SavedHeader>.size)
         }
     }
 }
@@ -266,11 +266,7 @@ public func fpo_simulation_load(
                 size == head + 8 * s.count * s.stateCount
                     && header.round <= UInt64(s.environment.rounds),
                 FPO_ERR_FORMAT, "bytes: truncated or damaged")
-            withUnsafeTemporaryAllocation(of: Double.self, capacity: s.count * s.stateCount) {
-                UnsafeMutableRawPointer($0.baseAddress!).copyMemory(
-                    from: bytes + head, byteCount: 8 * $0.count)
-                s.restore($0.baseAddress!, round: Int(header.round))
-            }
+            s.restore(bytes + head, round: Int(header.round))
         }
     }
 }

@@ -101,7 +101,7 @@ public struct GameGroup: @unchecked Sendable {
 }
 
 /// The keys of one game's streams; each round draws from a fold of one.
-public struct StreamKeys: Sendable {
+public struct StreamKeys: BitwiseCopyable, Sendable {
     public var inner, label, labelNoise, probe: UInt64
     public init(inner: UInt64, label: UInt64, labelNoise: UInt64, probe: UInt64) {
         self.inner = inner

@@ -54,7 +54,7 @@ public struct ParameterStore<S: Scalar>: ~Copyable {
     private let memory: Buffer<S>
 
     public init(_ layout: ParameterLayout) throws(NumericsError) {
-        memory = try Buffer(layout.count, filledWith: 0)
+        memory = try Buffer(layout.count)
         values = Matrix(base: memory.base, rows: 1, columns: layout.count)
         self.layout = layout
     }

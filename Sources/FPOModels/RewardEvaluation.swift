@@ -27,9 +27,7 @@ extension RewardModel {
         let tapes = reference == nil ? 1 : 2
         let perRow = elements((tapes, dimension), (tapes, tapeCount), (1, scratch))
         let size = min(actions.count, max(1, min(64, (1 << 17) / perRow)))
-        guard var arena = Arena<Element>(allocating: elements((size, perRow))) else {
-            throw .memory(bytes: .max)
-        }
+        var arena = try Arena<Element>(capacity: elements((size, perRow)))
         var first = 0
         while first < actions.count {
             let range = first..<min(first + size, actions.count)
@@ -87,7 +85,7 @@ extension RewardModel {
     ) throws(NumericsError) {
         guard b.count > 0 else { return }
         let needed = elements((b.count, dimension), (b.count, tapeCount))
-        guard var arena = Arena<Element>(allocating: needed) else { throw .memory(bytes: .max) }
+        var arena = try Arena<Element>(capacity: needed)
         let others = tape(b, 0..<b.count, backward: true, parameters: parameters, arena: &arena)
         try forEachBatch(a, backward: true, parameters: parameters, scratch: b.count) {
             range, tape, _, arena in

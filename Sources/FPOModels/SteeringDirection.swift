@@ -26,11 +26,11 @@ extension RewardModel where Element == Double {
         guard training.count > 0, policy.count > 0 else { return }
         let samples = try TrainingSamples(
             model: self, training, reference: reference, parameters: parameters)
-        let mean = try Buffer(layout.count, filledWith: 0.0)
+        let mean = try Buffer<Double>(layout.count)
         try meanGradient(
             Matrix(base: mean.base, rows: 1, columns: layout.count), of: policy,
             parameters: parameters)
-        let solution = try Buffer(layout.count, filledWith: 0.0)
+        let solution = try Buffer<Double>(layout.count)
         switch solver {
         case .gram:
             try samples.solveGram(mean.base, damping: damping, into: solution.base)
@@ -77,9 +77,7 @@ private struct TrainingSamples<Model: RewardModel<Double>>: ~Copyable {
         let n = training.count
         let tapes = reference == nil ? 1 : 2
         let perRow = elements((tapes, model.dimension), (tapes, model.tapeCount), (1, 2))
-        guard var arena = Arena<Double>(allocating: elements((n, perRow))) else {
-            throw .memory(bytes: .max)
-        }
+        var arena = try Arena<Double>(capacity: elements((n, perRow)))
         self.model = model
         root = arena.matrix(n, 1)
         scratch = arena.matrix(n, 1)
@@ -137,8 +135,8 @@ private struct TrainingSamples<Model: RewardModel<Double>>: ~Copyable {
         _ b: UnsafePointer<Double>, damping: Double, into x: UnsafeMutablePointer<Double>
     ) throws(NumericsError) {
         let cholesky = try Cholesky(try gram(damping), order: n)
-        let residual = try Buffer(p, filledWith: 0.0), trial = try Buffer(p, filledWith: 0.0)
-        let image = try Buffer(p, filledWith: 0.0)
+        let residual = try Buffer<Double>(p), trial = try Buffer<Double>(p)
+        let image = try Buffer<Double>(p)
         let dot = try Double.kernels().dot
         residual.base.update(from: b, count: p)
         let start = dot(p, b, b)
@@ -164,7 +162,7 @@ private struct TrainingSamples<Model: RewardModel<Double>>: ~Copyable {
 
     /// `S Sᵀ + δ I`
     private func gram(_ damping: Double) throws(NumericsError) -> Buffer<Double> {
-        let buffer = try Buffer(n, n, filledWith: 0.0)
+        let buffer = try Buffer<Double>(n, n)
         let gram = Matrix(base: buffer.base, rows: n, columns: n)
         model.gradientGram(gram, scale: 1, tape, tape)
         if let other {

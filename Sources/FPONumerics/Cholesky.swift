@@ -9,9 +9,6 @@ public struct Cholesky: ~Copyable {
     public let order: Int
     private let factor: Buffer<Double>
 
-    /// OpenBLAS's own threads stay out: they would change the order of sums.
-    private static let singleThreaded: Void = openblas_set_num_threads(1)
-
     /// Factors the row-major `(order, order)` matrix, of which the lower triangle is read.
     public init(_ matrix: consuming Buffer<Double>, order: Int) throws(NumericsError) {
         try Self.factorize(matrix.base, order)
@@ -22,7 +19,7 @@ public struct Cholesky: ~Copyable {
     private static func factorize(
         _ a: UnsafeMutablePointer<Double>, _ order: Int
     ) throws(NumericsError) {
-        _ = singleThreaded
+        _ = BLAS.singleThreaded
         guard var n = Int32(exactly: order) else { throw .memory(bytes: .max) }
         guard n > 0 else { return }
         var leadingDimension = n, info: Int32 = 0
@@ -53,9 +50,9 @@ extension Cholesky {
         leadingDimension: Int
     ) throws(NumericsError) {
         let (n, m) = (b.count, b.columns)
-        let matrix = try Buffer(n, n, filledWith: 0.0)
+        let matrix = try Buffer<Double>(n, n)
         for i in 0..<n { (matrix.base + i * n).update(from: a[i], count: i + 1) }
-        let columns = try Buffer(m, n, filledWith: 0.0)
+        let columns = try Buffer<Double>(m, n)
         for i in 0..<n {
             for j in 0..<m { columns.base[j * n + i] = b[i][j] }
         }

@@ -15,9 +15,9 @@ public func conjugateGradient(
     product: (UnsafePointer<Double>, UnsafeMutablePointer<Double>) -> Void
 ) throws(NumericsError) -> Int {
     let dot = try Double.kernels().dot
-    let residual = try Buffer(n, filledWith: 0.0), r = residual.base
-    let direction = try Buffer(n, filledWith: 0.0), p = direction.base
-    let image = try Buffer(n, filledWith: 0.0), q = image.base
+    let residual = try Buffer<Double>(n), r = residual.base
+    let direction = try Buffer<Double>(n), p = direction.base
+    let image = try Buffer<Double>(n), q = image.base
     x.update(repeating: 0, count: n)
     r.update(from: b, count: n)
     p.update(from: b, count: n)
@@ -59,7 +59,7 @@ public func conjugateGradient(
 ) throws(NumericsError) -> Int {
     let n = a.count
     let dot = try Double.kernels().dot
-    let solution = try Buffer(n, filledWith: 0.0)
+    let solution = try Buffer<Double>(n)
     let iterations = try conjugateGradient(
         order: n, rightHandSide: b, tolerance: tolerance, maximumIterations: maximumIterations,
         into: solution.base

@@ -1,3 +1,4 @@
+import FPOKernelTypes
 public import FPONumerics
 
 /// The exact penalty: the influence of a sample on the reward that the retrained model will give
@@ -12,10 +13,11 @@ public import FPONumerics
 /// `P = e`, so that the penalised reward is the oracle's utility.
 ///
 /// Gauthier, Bach and Jordan, arXiv:2605.04266; the Gram form is this project's
-/// (docs/math/fpo-penalty.md). No `(p, p)` matrix is formed in either form.
+/// (docs/math/fpo-penalty.md).
 public struct ExactPenalty {
     public enum Solver: Sendable {
-        /// An `(n, n)` system, by Cholesky: for fewer samples than a few thousand.
+        /// The `(n, n)` system, or the `(p, p)` one where it is smaller, by Cholesky: up to an
+        /// order of a few thousand.
         case gram
         /// Products with `H` alone, until the residual is `tolerance` times `‖ḡ‖`.
         case conjugateGradient(tolerance: Double, maximumIterations: Int)
@@ -52,23 +54,52 @@ public struct ExactPenalty {
         into penalty: UnsafeMutablePointer<Double>
     ) throws(NumericsError) {
         guard n > 0 else { return }
-        let mean = try Buffer(p, filledWith: 0.0)
+        let mean = try Buffer<Double>(p)
         if let meanGradient {
             mean.base.update(from: meanGradient, count: p)
         } else {
-            let weights = try Buffer(n, filledWith: 1 / Double(n))
+            let weights = try Buffer<Double>(n)
+            weights.base.update(repeating: 1 / Double(n), count: n)
             sumRows(gradients, less: nil, weights: weights.base, into: mean.base)
         }
-        let alignment = try Buffer(n, filledWith: 0.0)
+        let alignment = try Buffer<Double>(n)
         switch solver {
         case .gram:
-            try gramAlignment(mean.base, into: alignment.base)
+            if n <= p {
+                try dualAlignment(mean.base, into: alignment.base)
+            } else {
+                try primalAlignment(mean.base, into: alignment.base)
+            }
         case .conjugateGradient(let tolerance, let maximumIterations):
             try conjugateGradientAlignment(
                 mean.base, tolerance, maximumIterations, into: alignment.base)
         }
         for i in 0..<n { penalty[i] = overconfidence[i] * alignment.base[i] }
     }
+
+    /// `⟨vᵢ, w⟩` for all samples, with `H = Sᵀ S` of the rows `sᵢ = √(cᵢ/n) vᵢ` written out. With
+    /// `p < n`, `S Sᵀ` would be singular: only damping would keep the other system solvable.
+    private func primalAlignment(
+        _ mean: UnsafePointer<Double>, into alignment: UnsafeMutablePointer<Double>
+    ) throws(NumericsError) {
+        let (n, p) = (n, p)
+        let scaled = try Buffer<Double>(n, p), w = try Buffer<Double>(p)
+        let system = try Buffer<Double>(p, p)
+        for i in 0..<n {
+            let (root, row) = (root(i), scaled.base + i * p)
+            addProduct(p, root, gradients[i], to: row)
+            if let reference { addProduct(p, -root, reference[i], to: row) }
+        }
+        let s = Rows(base: UnsafePointer(scaled.base), count: n, columns: p, leadingDimension: p)
+        try Gram.ofColumns(s, into: system.base)
+        for j in 0..<p { system.base[j * p + j] += damping }
+        w.base.update(from: mean, count: p)
+        try Cholesky(system, order: p).solve(w.base)
+        align(w.base, try Double.kernels(), into: alignment)
+    }
+
+    /// `√(cᵢ/n)`
+    private func root(_ i: Int) -> Double { ((curvature?[i] ?? 1) / Double(n)).squareRoot() }
 
     /// `⟨vᵢ, w⟩` for all samples, by the Woodbury identity. With `dᵢ = √(cᵢ/n)`, `D = diag d`,
     /// `K = V Vᵀ` and `a = V ḡ`:
@@ -78,22 +109,22 @@ public struct ExactPenalty {
     ///
     /// The last line is row `i` of the system solved for `yᵢ / dᵢ`. Unlike `(a − K D y) / δ`, to
     /// which it is equal, it does not cancel where `δ` is small, and it holds for `dᵢ = 0`.
-    private func gramAlignment(
+    private func dualAlignment(
         _ mean: UnsafePointer<Double>, into alignment: UnsafeMutablePointer<Double>
     ) throws(NumericsError) {
         let n = n
-        let differences = try Buffer(reference == nil ? 0 : n, p, filledWith: 0.0)
+        let differences = try Buffer<Double>(reference == nil ? 0 : n, p)
         let v = rows(differences.base)
-        let a = try Buffer(n, filledWith: 0.0), y = try Buffer(n, filledWith: 0.0)
-        let d = try Buffer(n, filledWith: 0.0), k = try Buffer(n, n, filledWith: 0.0)
-        try lowerGram(v, into: k.base)
+        let a = try Buffer<Double>(n), y = try Buffer<Double>(n)
+        let d = try Buffer<Double>(n), k = try Buffer<Double>(n, n)
+        try Gram.ofRows(v, into: k.base)
         let dot = try Double.kernels().dot
         for i in 0..<n {
             a.base[i] = dot(p, v[i], mean)
-            d.base[i] = ((curvature?[i] ?? 1) / Double(n)).squareRoot()
+            d.base[i] = root(i)
             y.base[i] = d.base[i] * a.base[i]
         }
-        let system = try Buffer(n, n, filledWith: 0.0)
+        let system = try Buffer<Double>(n, n)
         for i in 0..<n {
             for j in 0...i { system.base[i * n + j] = d.base[i] * k.base[i * n + j] * d.base[j] }
             system.base[i * n + i] += damping
@@ -127,29 +158,33 @@ public struct ExactPenalty {
     ) throws(NumericsError) {
         let (n, p) = (n, p)
         let kernels = try Double.kernels()
-        func align(_ x: UnsafePointer<Double>) {
-            ThreadPool.shared.run(items: n, cost: p) { samples in
-                for i in samples {
-                    alignment[i] =
-                        if let reference {
-                            kernels.differenceDot(p, gradients[i], reference[i], x)
-                        } else {
-                            kernels.dot(p, gradients[i], x)
-                        }
-                }
-            }
-        }
-        let weights = try Buffer(n, filledWith: 0.0), w = try Buffer(p, filledWith: 0.0)
+        let weights = try Buffer<Double>(n), w = try Buffer<Double>(p)
         try conjugateGradient(
             order: p, rightHandSide: mean, tolerance: tolerance,
             maximumIterations: maximumIterations, into: w.base
         ) { x, image in
-            align(x)
+            align(x, kernels, into: alignment)
             for i in 0..<n { weights.base[i] = (curvature?[i] ?? 1) * alignment[i] / Double(n) }
             for j in 0..<p { image[j] = damping * x[j] }
             sumRows(gradients, less: reference, weights: weights.base, into: image)
         }
-        align(w.base)
+        align(w.base, kernels, into: alignment)
+    }
+
+    /// `⟨vᵢ, x⟩` for all samples.
+    private func align(
+        _ x: UnsafePointer<Double>, _ kernels: KernelTable<Double>,
+        into alignment: UnsafeMutablePointer<Double>
+    ) {
+        ThreadPool.shared.run(items: n, cost: p) { samples in
+            for i in samples {
+                if let reference {
+                    alignment[i] = kernels.differenceDot(p, gradients[i], reference[i], x)
+                } else {
+                    alignment[i] = kernels.dot(p, gradients[i], x)
+                }
+            }
+        }
     }
 
     /// `out += Σᵢ weightsᵢ (rowᵢ − lessᵢ)`. Each task owns a range of columns and goes through the

@@ -37,10 +37,13 @@ public struct Environment: Sendable {
     /// Nothing published: every size zero.
     public init() {}
 
+    /// Inputs of the reward model's layers: the action's dimension, then the hidden units.
+    var widths: [Int] { [dimension] + hidden }
+
     /// Parameters of one reward model.
     public var parameterCount: Int {
-        let inputs = [dimension] + hidden, outputs = hidden + [1]
-        let weights = zip(inputs, outputs).reduce(0) { $0 + $1.0 * $1.1 }
+        let outputs = hidden + [1]
+        let weights = zip(widths, outputs).reduce(0) { $0 + $1.0 * $1.1 }
         let biases = rewardModel == .mlp ? outputs.reduce(0, +) : rewardBias ? 1 : 0
         return weights + biases
     }

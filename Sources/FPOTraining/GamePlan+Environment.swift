@@ -3,8 +3,8 @@ import FPOKernelTypes
 extension GamePlan {
     /// The environment and the penalty as the kernels read them.
     init(
-        _ e: Environment, _ penalty: SteeringPenalty, _ inputs: Simulation.Inputs,
-        widths: UnsafePointer<Int>, centre: UnsafePointer<Double>
+        _ e: Environment, _ penalty: SteeringPenalty, widths: UnsafePointer<Int>,
+        centre: UnsafePointer<Double>
     ) {
         self.init()
         dimension = e.dimension
@@ -38,8 +38,6 @@ extension GamePlan {
         rewardRate = e.rewardRate
         weightDecay = e.weightDecay
 
-        innerNoise = inputs.innerNoise
-        labelDraws = inputs.labelNoise
         setPenalty(penalty, e)
     }
 

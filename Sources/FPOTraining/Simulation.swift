@@ -48,7 +48,11 @@ public final class Simulation: Sendable {
     private let kernels: GameKernels
     private let plan: GamePlan
     private let groups: [GameGroup]
-    private let owned: [AlignedMemory]  // what the plan and the groups point into
+    // What the plan and the groups point into.
+    private let widths, indices: Buffer<Int>
+    private let centre: Buffer<Double>
+    private let keys: Buffer<StreamKeys>
+    private let memory: Buffer<UInt8>
     private let played = Atomic<Int>(0)
     private let cancelled = Atomic<Bool>(false)
 
@@ -56,59 +60,41 @@ public final class Simulation: Sendable {
     public init(
         _ environment: Environment, _ penalty: SteeringPenalty, _ inputs: Inputs
     ) throws(NumericsError) {
-        let games = environment.precision == .float32 ? CPU.floatGames : CPU.doubleGames
-        guard let kernels = games, let normal = CPU.double?.normal else { throw .processor }
-        let lanes = kernels.lanes
-        let count = inputs.seeds.count
-        let groupCount = (count + lanes - 1) / lanes
-        var owned: [AlignedMemory] = []
-        func allocate<T>(_ type: T.Type, _ count: Int) throws(NumericsError)
-            -> UnsafeMutablePointer<T>
-        {
-            let (bytes, overflow) = count.multipliedReportingOverflow(by: MemoryLayout<T>.stride)
-            guard !overflow, let memory = AlignedMemory(byteCount: bytes) else {
-                throw .memory(bytes: overflow ? .max : bytes)
-            }
-            owned.append(memory)
-            return memory.base.bindMemory(to: type, capacity: count)
-        }
-
-        let widths = try allocate(Int.self, environment.hidden.count + 1)
-        for (l, width) in ([environment.dimension] + environment.hidden).enumerated() {
-            widths[l] = width
-        }
-        let centre = try allocate(Double.self, environment.dimension)
-        for (i, x) in inputs.centre.enumerated() { centre[i] = x }
-        let start = try allocate(Double.self, environment.dimension)
-        for (i, x) in inputs.start.enumerated() { start[i] = x }
-        let plan = GamePlan(environment, penalty, inputs, widths: widths, centre: centre)
+        let (kernels, normal) = try Self.kernels(environment)
+        let (lanes, count) = (kernels.lanes, inputs.seeds.count)
+        widths = try Buffer.copy(of: environment.widths)
+        centre = try Buffer.copy(of: inputs.centre)
+        var plan = GamePlan(environment, penalty, widths: widths.base, centre: centre.base)
+        plan.innerNoise = inputs.innerNoise
+        plan.labelDraws = inputs.labelNoise
         let P = plan.parameterCount
 
-        let keys = try allocate(StreamKeys.self, groupCount * lanes)
-        let indices = try allocate(Int.self, groupCount * lanes)
-        let weights = try allocate(Double.self, lanes * P)
-        let vectors = kernels.memoryVectors(plan)
-        let (laneBytes, overflow) = vectors.multipliedReportingOverflow(
-            by: lanes * kernels.elementSize)
-        guard !overflow else { throw .memory(bytes: .max) }
+        let (groupCount, groupBytes) = try Self.size(kernels, plan, games: count)
+        memory = try Buffer(groupCount, groupBytes)
+        keys = try Buffer(groupCount, lanes)
+        indices = try Buffer(groupCount, lanes)
+        let start = try Buffer.copy(of: inputs.start)
+        let weights = try Buffer<Double>(lanes, P)
         var groups: [GameGroup] = []
+        groups.reserveCapacity(groupCount)
         for g in 0..<groupCount {
-            let memory = try allocate(UInt8.self, laneBytes)
+            let group = GameGroup(
+                memory: memory.base + g * groupBytes, games: indices.base + g * lanes,
+                keys: keys.base + g * lanes)
             for lane in 0..<lanes {
                 let game = min(g * lanes + lane, count - 1)
                 let key = RandomKey(seed: inputs.seeds[game])
-                indices[g * lanes + lane] = game
-                keys[g * lanes + lane] = StreamKeys(key)
+                indices.base[g * lanes + lane] = game
+                keys.base[g * lanes + lane] = StreamKeys(key)
+                let row = weights.base + lane * P
                 if let given = inputs.initialWeights {
-                    for i in 0..<P { weights[lane * P + i] = given[game * P + i] }
+                    for i in 0..<P { row[i] = given[game * P + i] }
                 } else {
-                    normal(key.fold(0).value, P, weights + lane * P)
-                    environment.shapeInitialWeights(weights + lane * P, count: P)
+                    normal(key.fold(0).value, P, row)
+                    environment.shapeInitialWeights(row, count: P)
                 }
             }
-            let group = GameGroup(
-                memory: memory, games: indices + g * lanes, keys: keys + g * lanes)
-            kernels.start(plan, group, start, weights)
+            kernels.start(plan, group, start.base, weights.base)
             groups.append(group)
         }
         self.fingerprint = Fingerprint(environment, penalty, inputs).value
@@ -119,7 +105,38 @@ public final class Simulation: Sendable {
         self.kernels = kernels
         self.plan = plan
         self.groups = groups
-        self.owned = owned
+    }
+
+    /// The games' memory in bytes, found before anything is allocated: so that a caller can refuse
+    /// a number of games whose seeds alone would not fit.
+    public static func memory(
+        _ environment: Environment, _ penalty: SteeringPenalty, games: Int
+    ) throws(NumericsError) -> Int {
+        let (kernels, _) = try kernels(environment)
+        let widths = try Buffer.copy(of: environment.widths)
+        let centre = try Buffer<Double>(environment.dimension)
+        let plan = GamePlan(environment, penalty, widths: widths.base, centre: centre.base)
+        let (groups, bytes) = try size(kernels, plan, games: games)
+        let (total, overflow) = groups.multipliedReportingOverflow(by: bytes)
+        return overflow ? .max : total
+    }
+
+    private static func kernels(
+        _ environment: Environment
+    ) throws(NumericsError) -> (GameKernels, KernelTable<Double>.Stream) {
+        let games = environment.precision == .float32 ? CPU.floatGames : CPU.doubleGames
+        guard let games, let normal = CPU.double?.normal else { throw .processor }
+        return (games, normal)
+    }
+
+    /// Groups of games, and the bytes of one: a multiple of 64.
+    private static func size(
+        _ kernels: GameKernels, _ plan: GamePlan, games: Int
+    ) throws(NumericsError) -> (groups: Int, bytes: Int) {
+        let (bytes, overflow) = kernels.memoryVectors(plan).multipliedReportingOverflow(
+            by: kernels.lanes * kernels.elementSize)
+        guard !overflow, bytes < .max - 64 else { throw .memory(bytes: .max) }
+        return ((games - 1) / kernels.lanes + 1, (bytes + 63) / 64 * 64)
     }
 
     /// Rounds that all games have played.
@@ -218,14 +235,29 @@ public final class Simulation: Sendable {
 
     // MARK: State
 
-    /// Reads numbers `from ..< from + width` of each game's state as `(count, width)`.
-    private func read(_ from: Int, _ width: Int, _ out: UnsafeMutablePointer<Double>) {
-        withUnsafeTemporaryAllocation(of: Double.self, capacity: kernels.lanes * width) { rows in
+    /// Numbers that are read or written at once.
+    private static let piece = 4096
+
+    /// Reads numbers `from ..< from + width` of each game's state as doubles `(count, width)`.
+    private func read(_ from: Int, _ width: Int, _ out: UnsafeMutableRawPointer) {
+        transfer(width) { group, start, n, rows in
+            kernels.read(plan, group, from + start, n, rows)
+            for lane in 0..<kernels.lanes where isFirst(lane, group) {
+                (out + 8 * (group.games[lane] * width + start)).copyMemory(
+                    from: rows + lane * n, byteCount: 8 * n)
+            }
+        }
+    }
+
+    /// Calls `body` for each group and piece of `0 ..< width`, with room for the piece's lanes.
+    private func transfer(
+        _ width: Int, _ body: (GameGroup, Int, Int, UnsafeMutablePointer<Double>) -> Void
+    ) {
+        let capacity = kernels.lanes * min(width, Self.piece)
+        withUnsafeTemporaryAllocation(of: Double.self, capacity: capacity) { rows in
             for group in groups {
-                kernels.read(plan, group, from, width, rows.baseAddress!)
-                for lane in 0..<kernels.lanes where isFirst(lane, group) {
-                    let row = out + group.games[lane] * width
-                    for i in 0..<width { row[i] = rows[lane * width + i] }
+                for start in stride(from: 0, to: width, by: Self.piece) {
+                    body(group, start, min(Self.piece, width - start), rows.baseAddress!)
                 }
             }
         }
@@ -243,19 +275,16 @@ public final class Simulation: Sendable {
     /// was given, but for noise arrays.
     public let fingerprint: UInt64
 
-    /// The whole state `(count, stateCount)`, which `restore` takes back.
-    public func state(_ out: UnsafeMutablePointer<Double>) { read(0, stateCount, out) }
+    /// The whole state, doubles `(count, stateCount)`, which `restore` takes back.
+    public func state(_ out: UnsafeMutableRawPointer) { read(0, stateCount, out) }
 
-    public func restore(_ state: UnsafePointer<Double>, round: Int) {
-        withUnsafeTemporaryAllocation(of: Double.self, capacity: kernels.lanes * stateCount) {
-            rows in
-            for group in groups {
-                for lane in 0..<kernels.lanes {
-                    let row = state + group.games[lane] * stateCount
-                    for i in 0..<stateCount { rows[lane * stateCount + i] = row[i] }
-                }
-                kernels.write(plan, group, 0, stateCount, rows.baseAddress!)
+    public func restore(_ state: UnsafeRawPointer, round: Int) {
+        transfer(stateCount) { group, start, n, rows in
+            for lane in 0..<kernels.lanes {
+                UnsafeMutableRawPointer(rows + lane * n).copyMemory(
+                    from: state + 8 * (group.games[lane] * stateCount + start), byteCount: 8 * n)
             }
+            kernels.write(plan, group, start, n, rows)
         }
         played.store(round, ordering: .releasing)
     }

@@ -25,11 +25,12 @@ public struct SteeringPenalty: Sendable {
     public var estimatesCurvature = true
     public var utilityScale = 10.0, lengthScale = 2.0, noiseScale = 1.0, noiseMemory = 0.2
 
-    /// The defaults of a kind. The exact penalty's λ is 1, the leader's true gradient.
+    /// The defaults of a kind. The exact penalty's λ is 1, the leader's true gradient; it sees the
+    /// oracle's slope, without which nothing is left to climb where its reward is the utility.
     public init(_ kind: Kind) {
         self.kind = kind
         switch kind {
-        case .exact: weight = 1
+        case .exact: (weight, oracleGradient) = (1, .yes)
         case .residual: (curvature, alignment) = (.identity, .own)
         default: break
         }

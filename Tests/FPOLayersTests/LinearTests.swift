@@ -56,8 +56,8 @@ private let shapes = [[1, 1, 1], [2, 3, 4], [3, 17, 9], [0, 2, 2]]
 
 @Suite struct LinearTests {
     // numpy 2.4 float64: x @ w.T + b and its products, elements k/8.
-    @Test func goldenValues() {
-        var arena = Arena<Double>(capacity: 100)
+    @Test func goldenValues() throws {
+        var arena = try Arena<Double>(capacity: 100)
         func matrix(_ rows: Int, _ values: [Double], _ arena: inout Arena<Double>) -> Matrix<Double>
         {
             let m = arena.matrix(rows, values.count / rows)
@@ -82,8 +82,8 @@ private let shapes = [[1, 1, 1], [2, 3, 4], [3, 17, 9], [0, 2, 2]]
     }
 
     @Test(arguments: shapes, [true, false])
-    func backwardMatchesFiniteDifferences(shape: [Int], bias: Bool) {
-        var arena = Arena<Double>(capacity: 4000)
+    func backwardMatchesFiniteDifferences(shape: [Int], bias: Bool) throws {
+        var arena = try Arena<Double>(capacity: 4000)
         let l = Layer(shape, seed: 1, &arena)
         let dx = arena.matrix(l.B, l.I), dW = arena.matrix(l.O, l.I), db = arena.matrix(l.O, 1)
         Linear.backward(
@@ -94,8 +94,8 @@ private let shapes = [[1, 1, 1], [2, 3, 4], [3, 17, 9], [0, 2, 2]]
         }
     }
 
-    @Test func backwardScalesRows() {
-        var arena = Arena<Double>(capacity: 4000)
+    @Test func backwardScalesRows() throws {
+        var arena = try Arena<Double>(capacity: 4000)
         let l = Layer([3, 5, 4], seed: 2, &arena)
         let scale = arena.matrix(3, 1), scaled = arena.matrix(3, 4)
         for b in 0..<3 {
@@ -111,8 +111,8 @@ private let shapes = [[1, 1, 1], [2, 3, 4], [3, 17, 9], [0, 2, 2]]
     }
 
     @Test(arguments: shapes, [true, false])
-    func gradientProductsMatchMaterialisedGradients(shape: [Int], bias: Bool) {
-        var arena = Arena<Double>(capacity: 4000)
+    func gradientProductsMatchMaterialisedGradients(shape: [Int], bias: Bool) throws {
+        var arena = try Arena<Double>(capacity: 4000)
         let l = Layer(shape, seed: 3, &arena)
         let gram = arena.matrix(l.B, l.B), pairs = arena.matrix(l.B, 1),
             along = arena.matrix(l.B, 1)
@@ -137,8 +137,8 @@ private let shapes = [[1, 1, 1], [2, 3, 4], [3, 17, 9], [0, 2, 2]]
 
     /// Moves `x`, the parameters and `dy` along their tangents, and differentiates both passes.
     @Test(arguments: shapes, [true, false])
-    func tangentsMatchFiniteDifferences(shape: [Int], bias: Bool) {
-        var arena = Arena<Double>(capacity: 8000)
+    func tangentsMatchFiniteDifferences(shape: [Int], bias: Bool) throws {
+        var arena = try Arena<Double>(capacity: 8000)
         let l = Layer(shape, seed: 4, &arena)
         let yDot = arena.matrix(l.B, l.O), dxDot = arena.matrix(l.B, l.I)
         Linear.forwardTangent(
@@ -185,8 +185,8 @@ private let shapes = [[1, 1, 1], [2, 3, 4], [3, 17, 9], [0, 2, 2]]
 
     /// Along the gradients of another batch, the tangents are those along the gradients formed.
     @Test(arguments: [true, false])
-    func tangentsAlongGradientsMatchFormedGradients(bias: Bool) {
-        var arena = Arena<Double>(capacity: 4000)
+    func tangentsAlongGradientsMatchFormedGradients(bias: Bool) throws {
+        var arena = try Arena<Double>(capacity: 4000)
         let l = Layer([1, 7, 5], seed: 5, &arena)
         let zero = arena.matrix(1, 7), dyZero = arena.matrix(1, 5)
         let weightDot = arena.matrix(5, 7), biasDot = arena.matrix(5, 1)
@@ -211,8 +211,8 @@ private let shapes = [[1, 1, 1], [2, 3, 4], [3, 17, 9], [0, 2, 2]]
         #expect(yDot.elements.allSatisfy { $0 == 0 } && dxDot.elements.allSatisfy { $0 == 0 })
     }
 
-    @Test func floatMatchesDouble() {
-        var arena = Arena<Double>(capacity: 4000), small = Arena<Float>(capacity: 4000)
+    @Test func floatMatchesDouble() throws {
+        var arena = try Arena<Double>(capacity: 4000), small = try Arena<Float>(capacity: 4000)
         let l = Layer([4, 33, 20], seed: 6, &arena)
         func narrow(_ m: Matrix<Double>, _ arena: inout Arena<Float>) -> Matrix<Float> {
             let out = arena.matrix(m.rows, m.columns)

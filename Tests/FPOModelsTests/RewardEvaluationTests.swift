@@ -57,7 +57,7 @@ private func thinned(_ elements: [Double]) -> [Double] {
     @Test func batchesAreTheirRows() throws {
         let model = try MLPReward<Double>(dimension: 5, hidden: [9, 4])
         let e = RewardExample<Double>(model), n = 150
-        var arena = Arena<Double>(capacity: 5000)
+        var arena = try Arena<Double>(capacity: 5000)
         let actions = arena.matrix(n, 5)
         for i in 0..<n {
             for j in 0..<5 { actions[i, j] = e.actions[i % 3, j] }

@@ -8,8 +8,8 @@ import Testing
     @Test(arguments: RewardGolden.all)
     func verbsOfATape(_ golden: RewardGolden) throws {
         let e = try RewardExample(golden, Double.self)
-        func open<Model: SmoothRewardModel<Double>>(_ model: Model) {
-            var arena = Arena<Double>(capacity: 60_000)
+        func open<Model: SmoothRewardModel<Double>>(_ model: Model) throws {
+            var arena = try Arena<Double>(capacity: 60_000)
             let n = RewardExample<Double>.n, d = model.dimension, p = model.layout.count
             func record(_ arena: inout Arena<Double>) -> Model.Tape {
                 let tape = model.forward(e.actions, parameters: e.parameters, arena: &arena)
@@ -58,6 +58,6 @@ import Testing
                 #expect(relativeError([sum], expected, floor: 1e-2) < 1e-8)
             }
         }
-        open(e.model)
+        try open(e.model)
     }
 }

@@ -88,7 +88,7 @@ func bothSolversLeaveASmallResidual(n: Int, seed: Int) throws {
 }
 
 @Test func buffersRefuseWhatTheMachineLacks() {
-    #expect(throws: NumericsError.self) { _ = try Buffer(.max, 2, filledWith: 0.0) }
-    #expect(throws: NumericsError.self) { _ = try Buffer(1 << 30, 1 << 20, filledWith: 0.0) }
-    #expect(throws: NumericsError.self) { _ = try Buffer(-1, filledWith: 0.0) }
+    #expect(throws: NumericsError.self) { _ = try Buffer<Double>(.max, 2) }
+    #expect(throws: NumericsError.self) { _ = try Buffer<Double>(1 << 30, 1 << 20) }
+    #expect(throws: NumericsError.self) { _ = try Buffer<Double>(-1) }
 }

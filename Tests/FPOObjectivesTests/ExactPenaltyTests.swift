@@ -78,6 +78,20 @@ func gramAndConjugateGradientAgree(shape: (Int, Int), seed: Int) throws {
     }
 }
 
+/// More samples than parameters: at a damping that leaves `S Sᵀ + δ I` singular in double precision,
+/// the `(p, p)` system is as good as at none. Golden values: mpmath, 50 digits.
+@Test func exactIsAccurateForManySamplesAtTinyDamping() throws {
+    let many = Samples<Double>(6, 2) { quarter($0, $1, 0) }
+    let exact = ExactPenalty(
+        gradients: many.rows, meanGradient: direction.rows.base, damping: 1e-14)
+    let expected: [Double] = [
+        -0.68436738011378089, 0.71525331888375236, -2.0547277160660722, 2.0262801408831951,
+        -0.68599295583851044, 1.1411541587645447,
+    ]
+    let e = [0.5, -1.25, 2, 0.75, 1, -1]
+    #expect(relativeError(try evaluate(exact, e, .gram), expected) < 1e-13)
+}
+
 /// δ P → e ⟨v, ḡ⟩ as δ → ∞.
 @Test(arguments: solvers)
 func infiniteDampingGivesTheRelaxedCrossForm(solver: ExactPenalty.Solver) throws {

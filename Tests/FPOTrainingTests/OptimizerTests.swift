@@ -8,7 +8,7 @@ import Testing
 func descend<Rule: Optimizer>(_ rule: Rule, steps: Int) -> [Double] {
     typealias S = Rule.Element
     let a: [[S]] = [[1, 0.2, 0], [0.2, 2, 0.1], [0, 0.1, 0.5]]
-    var arena = Arena<S>(capacity: 12)
+    var arena = try! Arena<S>(capacity: 12)
     let w = arena.matrix(1, 3), g = arena.matrix(1, 3)
     let moments = arena.matrix(rule.momentCount, 3)
     (w[0, 0], w[0, 1], w[0, 2]) = (1, -2, 0.5)
@@ -32,8 +32,8 @@ func descend<Rule: Optimizer>(_ rule: Rule, steps: Int) -> [Double] {
 
     /// A rule has no state of its own: the same number of steps through two values of it, sharing
     /// the moments, gives the same bits as through one.
-    @Test func stateBelongsToTheCaller() {
-        var arena = Arena<Double>(capacity: 20)
+    @Test func stateBelongsToTheCaller() throws {
+        var arena = try Arena<Double>(capacity: 20)
         let g = arena.matrix(1, 2), straight = arena.matrix(1, 2), resumed = arena.matrix(1, 2)
         let first = arena.matrix(2, 2), second = arena.matrix(2, 2)
         let rule = Adam<Double>()

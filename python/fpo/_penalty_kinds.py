@@ -97,6 +97,8 @@ class Relaxed(Penalty):
 class Exact(Penalty):
     """``P(y) = (r(y) - U(y)) <g(y), (H + delta I)^-1 gbar>``: the leader's true gradient.
 
+    The policy sees the oracle's slope, unlike `Relaxed` in the neural environment: ``r - P`` tends
+    to ``U``, so that with the oracle's value alone (``oracle_gradient=0``) no slope is left.
     `curvature` and `alignment` replace the inverse Hessian and the mean gradient one at a time, on
     the way to the relaxed penalty.
     """

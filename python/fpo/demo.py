@@ -14,22 +14,12 @@ from pathlib import Path
 
 from .environments import Environment, LinearEnvironment, NeuralEnvironment
 from .errors import MissingDependencyError
-from .penalties import Exact, Penalty
 from .runs import Runs
 from .simulation import simulate
 
 __all__ = ["World", "play", "run", "worlds"]
 
-#: Label -> penalty. The exact one sees the oracle's slope in all worlds: its reward equals the
-#: utility, so that with the oracle's value alone (as published for the neural world) no slope is
-#: left and the policy stays where it starts.
-PENALTIES: dict[str, str | Penalty] = {
-    "myopic": "myopic",
-    "practical": "practical",
-    "relaxed": "relaxed",
-    "exact": Exact(oracle_gradient=1),
-    "residual": "residual",
-}
+PENALTIES = ("myopic", "practical", "relaxed", "exact", "residual")
 
 
 @dataclass(frozen=True)
@@ -41,11 +31,9 @@ class World:
     leashes: tuple[float, ...]
     seeds: int
 
-    def arms(self) -> dict[str, tuple[Environment, str | Penalty]]:
+    def arms(self) -> dict[str, tuple[Environment, str]]:
         """Label -> environment and penalty: the five penalties, then the leashes."""
-        arms: dict[str, tuple[Environment, str | Penalty]] = {
-            name: (self.environment, penalty) for name, penalty in PENALTIES.items()
-        }
+        arms = {name: (self.environment, name) for name in PENALTIES}
         for cost in self.leashes:
             arms[f"leash {cost:g}"] = (self.environment.replace(action_cost=cost), "myopic")
         return arms

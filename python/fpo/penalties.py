@@ -195,7 +195,8 @@ def exact(
     mean_gradient
         ``gbar`` (p,); None for the mean of `gradients`.
     solver
-        "gram" solves an (n, n) system by Cholesky; "conjugate-gradient" forms no matrix.
+        "gram" solves the (n, n) or the (p, p) system, the smaller one, by Cholesky;
+        "conjugate-gradient" forms no matrix.
     tolerance, max_iterations
         Of the conjugate gradient: relative residual, and iterations (default 10 times n or p, the
         smaller).

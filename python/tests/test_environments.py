@@ -167,6 +167,7 @@ def test_penalties_by_name_and_by_object() -> None:
     assert fpo.Relaxed(weight=0.5, oracle_gradient=True).oracle_gradient == 1
     assert fpo.Relaxed(weight=None) == fpo.Relaxed()
     assert own.weight == 0.2 and fpo.Exact().weight == 1
+    assert fpo.Exact().oracle_gradient == 1 and fpo.Relaxed().oracle_gradient is None
     for bad in (3, None, fpo.Relaxed):
         with pytest.raises(DTypeError, match="penalty"):
             fpo.Penalty.named(bad)  # type: ignore[arg-type]

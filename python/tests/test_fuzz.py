@@ -65,7 +65,7 @@ class Fuzzer:
                 setattr(value, field, self.pick([0, 1, 2, -1, 7, 8, 100, -(2**31), 2**31 - 1]))
         if kind is _lib.SimulationInputs:
             value.seeds = value.seeds or self.buffer()
-            value.count = self.pick([0, 1, 2, 3, *IMPOSSIBLE])
+            value.count = self.pick([0, 1, 2, 3, 2**32, *IMPOSSIBLE])
             # These are as long as the environment says, which may be longer than the buffer.
             value.initial_weights = value.inner_noise = value.label_noise = None
             value.start = value.centre = None

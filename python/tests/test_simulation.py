@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import threading
 from pathlib import Path
 
 import fpo
 import numpy as np
 import pytest
+from fpo import _lib
 from fpo.errors import (
     ArgumentError,
     CancelledError,
@@ -334,6 +336,13 @@ def test_arguments_are_named(options: dict[str, object], error: type, name: str)
 def test_absurd_sizes_are_refused_before_memory_is_touched() -> None:
     with pytest.raises(OutOfMemoryError, match="record_every"):
         fpo.simulate(fpo.LinearEnvironment(rounds=10**9), seeds=range(1000), record_every=1)
+    environment = _lib.initialized(_lib.Environment, 1)
+    penalty = _lib.initialized(_lib.Penalty, 0)
+    inputs = _lib.initialized(_lib.SimulationInputs)
+    inputs.seeds, inputs.count = np.zeros(1, np.uint64).ctypes.data, 2**32  # one seed is there
+    handle = ctypes.c_void_p()
+    with pytest.raises(OutOfMemoryError, match="4294967296 games take"):
+        _lib.lib.fpo_simulation_create(*map(ctypes.byref, (environment, penalty, inputs, handle)))
     with pytest.raises(DTypeError, match="environment"):
         fpo.simulate("linear")  # type: ignore[arg-type]
 
@@ -341,5 +350,5 @@ def test_absurd_sizes_are_refused_before_memory_is_touched() -> None:
 def test_the_exact_reward_is_the_utility() -> None:
     """With a bias and the oracle's slope the exact penalty ends at the ideal, in both worlds."""
     for world in (fpo.NeuralEnvironment(), fpo.NeuralEnvironment.displaced()):
-        runs = fpo.simulate(world, fpo.Exact(oracle_gradient=1), range(4), record_every=4000)
+        runs = fpo.simulate(world, "exact", range(4), record_every=4000)
         assert (runs.utility[:, -1] > 9.9).all()

@@ -23,7 +23,7 @@ func multiply(
 
 @inline(__always)
 private func rowSums(_ w: LanePointer, _ I: Int, _ x: LanePointer) -> Block {
-    var sums = Block(repeating: .zero)
+    var sums = Block { _ in .zero }
     for i in 0..<I {
         let xi = x[i]
         for k in 0..<block { sums[k] = fma(w[k &* I &+ i], xi, sums[k]) }
@@ -140,7 +140,7 @@ func forEachSample(
         let w = w + o &* rowStep
         var s = from
         while s &+ across <= to {
-            var sums = Tile(repeating: .zero)
+            var sums = Tile { _ in .zero }
             for i in 0..<I {
                 let x = x + (i &* stride &+ s)
                 let x0 = x[0], x1 = x[1], x2 = x[2]
@@ -157,7 +157,7 @@ func forEachSample(
             s &+= across
         }
         while s < to {
-            var sums = Column(repeating: .zero)
+            var sums = Column { _ in .zero }
             for i in 0..<I {
                 let x0 = x[i &* stride &+ s]
                 for k in 0..<4 {
@@ -191,7 +191,7 @@ func sampleProducts(
         let a = a + o &* stride
         var i = 0
         while i &+ across <= I {
-            var sums = Tile(repeating: .zero)
+            var sums = Tile { _ in .zero }
             let b = b + i &* stride
             for s in 0..<count {
                 let x0 = b[s], x1 = b[stride &+ s], x2 = b[2 &* stride &+ s]
@@ -208,7 +208,7 @@ func sampleProducts(
             i &+= across
         }
         while i < I {
-            var sums = Column(repeating: .zero)
+            var sums = Column { _ in .zero }
             let b = b + i &* stride
             for s in 0..<count {
                 for k in 0..<4 { sums[k] = fma(a[k &* stride &+ s], b[s], sums[k]) }

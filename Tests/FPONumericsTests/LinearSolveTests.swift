@@ -86,9 +86,3 @@ func bothSolversLeaveASmallResidual(n: Int, seed: Int) throws {
         identity.rows, rightHandSide: [0, 0], tolerance: 1e-10, maximumIterations: 0, into: &x)
     #expect(iterations == 0 && x == [0, 0])
 }
-
-@Test func buffersRefuseWhatTheMachineLacks() {
-    #expect(throws: NumericsError.self) { _ = try Buffer<Double>(.max, 2) }
-    #expect(throws: NumericsError.self) { _ = try Buffer<Double>(1 << 30, 1 << 20) }
-    #expect(throws: NumericsError.self) { _ = try Buffer<Double>(-1) }
-}

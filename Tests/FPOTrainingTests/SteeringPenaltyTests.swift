@@ -10,7 +10,8 @@ import Testing
             #expect(p.weight == (kind == .exact ? 1 : -1), "\(kind)")
             #expect(p.curvature == (kind == .residual ? .identity : .inverse), "\(kind)")
             #expect(p.alignment == (kind == .residual ? .own : .mean), "\(kind)")
-            #expect(p.oracleGradient == .published && p.estimator == .kalman)
+            #expect(p.oracleGradient == (kind == .exact ? .yes : .published), "\(kind)")
+            #expect(p.estimator == .kalman)
             #expect([p.damping, p.kappa] == [1e-3, 1] && p.estimatorBuffer == 0)
         }
     }
@@ -22,6 +23,7 @@ import Testing
         let e = smallWorld(hidden: hidden)
         var exact = SteeringPenalty(.exact)
         (exact.curvature, exact.alignment, exact.weight) = (.identity, .own, -1)
+        exact.oracleGradient = .published
         let a = play(try simulation(e, exact, seeds: [1, 2]))
         let b = play(try simulation(e, SteeringPenalty(.relaxed), seeds: [1, 2]))
         #expect(a.action == b.action)

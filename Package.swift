@@ -76,7 +76,7 @@ let package = Package(
             name: "FPOLayersTests", dependencies: ["FPOLayers", "FPONumerics", "FPOTestSupport"]),
         .testTarget(
             name: "FPOObjectivesTests",
-            dependencies: ["FPOObjectives", "FPONumerics", "FPOTestSupport"]),
+            dependencies: ["FPOObjectives", "FPOKernelTypes", "FPONumerics", "FPOTestSupport"]),
         .testTarget(
             name: "FPOModelsTests",
             dependencies: ["FPOModels", "FPONumerics", "FPOLayers", "FPOTestSupport"]),

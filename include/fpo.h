@@ -87,7 +87,12 @@ FPO_API int32_t fpo_get_num_threads(void);
 
 /* Parameters of the config structs, for bindings: name, type, default, bounds and documentation
  * come from the library alone. */
-enum { FPO_CONFIG_ENVIRONMENT_LINEAR = 0, FPO_CONFIG_ENVIRONMENT_NEURAL = 1, FPO_CONFIG_PENALTY = 2 };
+enum {
+    FPO_CONFIG_ENVIRONMENT_LINEAR = 0,
+    FPO_CONFIG_ENVIRONMENT_NEURAL = 1,
+    FPO_CONFIG_PENALTY = 2,
+    FPO_CONFIG_UTILITY_FILTER = 3
+};
 enum { FPO_TYPE_INT32 = 0, FPO_TYPE_FLOAT64 = 1 };
 
 typedef struct fpo_parameter {
@@ -217,6 +222,50 @@ FPO_API int32_t fpo_influence_f64(size_t n, size_t m, size_t p, const double *gr
 FPO_API int32_t fpo_influence_f32(size_t n, size_t m, size_t p, const float *gradients, size_t ldg,
                                   const float *others, size_t ldo, double learning_rate,
                                   double *influence, size_t ldi);
+
+/* ------------------------------------------------------------------ Utility filter */
+
+/* The residual penalty for your own reward model and policy: with actions y in d dimensions and
+ * labels of what the policy does, a Kalman filter keeps an estimate of utility around a reference m
+ * that follows the policy,
+ *   u_hat(y) = level + slope . (y - m) + min(curvature, 0) |y - m|^2 / 2,
+ * and the penalty is fpo_relaxed_penalty_f64() with overconfidence = reward - u_hat. The filter is
+ * that of the environments' residual penalty. Derivation: docs/math/utility-filter.md.
+ *
+ * In every round of the loop: move to the policy's present mean, observe the labels bought since,
+ * estimate. Nothing fades with time or with the number of labels, only as far as the reference
+ * moves; both scales say how fast. One label costs O(d^2); memory is about 128 (d + 2)^2 bytes at
+ * most. Where a label or a move would take the filter beyond double precision, the call returns
+ * FPO_ERR_NONFINITE and the filter stays what it was. */
+typedef struct fpo_utility_filter fpo_utility_filter;
+typedef struct fpo_utility_filter_config {
+    uint32_t struct_size;
+    int32_t estimates_curvature; /* 0 or 1; default 1; 0: the estimate is affine                */
+    double utility_scale;        /* A > 0, prior standard deviation of utility; 10; overstate it */
+    double length_scale;         /* > 0, distance over which utility varies by A; 2             */
+    double noise_scale;          /* > 0, first guess of a label's standard deviation; 1         */
+    double noise_memory;         /* 0 to 1, weight of a label in the estimate of that; 0.2      */
+} fpo_utility_filter_config;
+
+FPO_API int32_t fpo_utility_filter_config_init(fpo_utility_filter_config *config,
+                                               uint32_t struct_size);
+/* The prior at a reference (d), d >= 1: level and slope (d), for which take what the reward model
+ * says there; `slope` NULL: 0. */
+FPO_API int32_t fpo_utility_filter_create(const fpo_utility_filter_config *config, size_t dimension,
+                                          const double *reference, double level,
+                                          const double *slope, fpo_utility_filter **out);
+FPO_API int32_t fpo_utility_filter_move(fpo_utility_filter *filter, const double *reference);
+/* Labels (n) of actions x (n, d), taken in one after the other. */
+FPO_API int32_t fpo_utility_filter_observe(fpo_utility_filter *filter, size_t n, const double *x,
+                                           size_t ldx, const double *label);
+/* The estimate (n) of actions x (n, d), and its slope in the action (n, d); `slope` may be NULL. */
+FPO_API int32_t fpo_utility_filter_estimate(fpo_utility_filter *filter, size_t n, const double *x,
+                                            size_t ldx, double *utility, double *slope, size_t lds);
+/* At the reference: level, slope (d), curvature (where convex, too), and the standard deviation of
+ * a label's noise. Each may be NULL. */
+FPO_API int32_t fpo_utility_filter_state(const fpo_utility_filter *filter, double *level,
+                                         double *slope, double *curvature, double *noise);
+FPO_API void fpo_utility_filter_destroy(fpo_utility_filter *filter);
 
 /* ---------------------------------------------------------------------- Optimisers */
 

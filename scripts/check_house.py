@@ -21,6 +21,7 @@ LONGER = {
 }
 # Public Swift files whose tests stand under another name, and where.
 TESTED_IN = {
+    "Sources/FPOKernelTypes/FilterKernels.swift": "Tests/FPOKernelsTests/LevelsTests.swift",
     "Sources/FPOKernelTypes/GamePlan.swift": "Tests/FPOTrainingTests/SimulationTests.swift",
     "Sources/FPOKernelTypes/KernelTable.swift": "Tests/FPOKernelsTests/LevelsTests.swift",
     "Sources/FPOKernels/Table.swift": "Tests/FPOKernelsTests/LevelsTests.swift",

@@ -69,6 +69,9 @@ func attempt<Result: ~Copyable>(
             throw Failure(
                 FPO_ERR_CONVERGENCE,
                 "no convergence: relative residual \(residual) after \(iterations) iterations")
+        case .overflow:
+            throw Failure(
+                FPO_ERR_NONFINITE, "the result is beyond double precision; nothing was changed")
         case .processor:
             throw Failure(
                 FPO_ERR_CPU, "this processor lacks x86-64-v3 (AVX2 and FMA), or FPO_CPU_LEVEL is 2")

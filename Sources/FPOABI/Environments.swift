@@ -131,16 +131,16 @@ let penaltyParameters: [Parameter<fpo_penalty, SteeringPenalty>] = [
         "estimator_curvature", \.estimator_curvature, \.estimatorCurvatureCode, 0...1,
         "residual, kalman: whether the filter estimates a curvature beside level and slope"),
     .init(
-        "utility_scale", \.utility_scale, \.utilityScale, .leastNonzeroMagnitude...1e6,
+        "utility_scale", \.utility_scale, \.filter.utilityScale, .leastNonzeroMagnitude...1e6,
         "residual, kalman: prior standard deviation of utility; overstate it"),
     .init(
-        "length_scale", \.length_scale, \.lengthScale, .leastNonzeroMagnitude...1e6,
+        "length_scale", \.length_scale, \.filter.lengthScale, .leastNonzeroMagnitude...1e6,
         "residual, kalman: distance over which utility varies by its scale"),
     .init(
-        "noise_scale", \.noise_scale, \.noiseScale, .leastNonzeroMagnitude...1e6,
+        "noise_scale", \.noise_scale, \.filter.noiseScale, .leastNonzeroMagnitude...1e6,
         "residual, kalman: first guess of the standard deviation of a label's noise"),
     .init(
-        "noise_memory", \.noise_memory, \.noiseMemory, 0...1,
+        "noise_memory", \.noise_memory, \.filter.noiseMemory, 0...1,
         "residual, kalman: weight of a new label in the estimate of the noise"),
 ]
 
@@ -308,7 +308,7 @@ extension SteeringPenalty {
         set { estimatorGradient = newValue == 1 }
     }
     var estimatorCurvatureCode: Int {
-        get { estimatesCurvature ? 1 : 0 }
-        set { estimatesCurvature = newValue == 1 }
+        get { filter.estimatesCurvature ? 1 : 0 }
+        set { filter.estimatesCurvature = newValue == 1 }
     }
 }

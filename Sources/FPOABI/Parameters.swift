@@ -1,10 +1,11 @@
 import CFPO
+import FPOKernelTypes
 import FPOTraining
 
 /// One field of a config struct: where it stands in C and in Swift, its bounds, and what it is.
 ///
 /// This table is the only place that names a parameter, checks it and documents it; the defaults
-/// are those of `Environment` and `SteeringPenalty`.
+/// are those of `Environment`, `SteeringPenalty` and `UtilityFilterSettings`.
 struct Parameter<C, Target>: @unchecked Sendable {
     enum Field {
         case integer(WritableKeyPath<C, Int32>, WritableKeyPath<Target, Int>)
@@ -115,6 +116,8 @@ public func fpo_parameter_info(
         case FPO_CONFIG_ENVIRONMENT_NEURAL: info = environmentInfo(.neural)
         case FPO_CONFIG_PENALTY:
             info = penaltyParameters.map { $0.describe(SteeringPenalty(.myopic)) }
+        case FPO_CONFIG_UTILITY_FILTER:
+            info = utilityFilterParameters.map { $0.describe(UtilityFilterSettings()) }
         default:
             throw Failure(FPO_ERR_DOMAIN, "config: \(config), but must be one of FPO_CONFIG_...")
         }

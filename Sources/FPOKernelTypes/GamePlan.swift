@@ -64,8 +64,7 @@ public struct GamePlan: @unchecked Sendable {
     public var damping = 0.0
     public var estimator = Estimator.kalman
     public var estimatorBuffer = 0, kappa = 0.0
-    public var estimatesCurvature = true
-    public var utilityScale = 0.0, lengthScale = 0.0, noiseScale = 0.0, noiseMemory = 0.0
+    public var filter = UtilityFilterSettings()
 
     // Given noise, or nil: `(games, rounds, innerSteps, dimension)` and
     // `(games, rounds, labelsPerRound, dimension)`.

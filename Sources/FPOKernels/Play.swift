@@ -120,14 +120,14 @@ extension Game {
                 for i in 0..<d { point.y[i] = theta[i] }
                 let reward = evaluateReward(backward: true)
                 rewardSlope(point.slope)
-                filter.begin(plan, at: theta, reward: reward, slope: point.slope)
+                filter.begin(plan.filter, at: theta, reward: reward, slope: point.slope)
             } else {
-                filter.move(plan, to: theta)
+                filter.move(plan.filter, to: theta)
             }
             for label in (round &- 1) &* each..<round &* each {
                 let slot = label % labels.capacity
                 filter.observe(
-                    plan, { labels.actions[$0 &* labels.capacity &+ slot] },
+                    plan.filter, { labels.actions[$0 &* labels.capacity &+ slot] },
                     label: labels.values[slot])
             }
             estimator.adopt(filter)

@@ -37,6 +37,26 @@ public let games = GameKernels(
     read: { plan, group, from, count, out in Game(plan, group).read(from, count, out) },
     write: { plan, group, from, count, values in Game(plan, group).write(from, count, values) })
 
+#if ELEMENT_F64
+    /// The kernels of a lone utility filter.
+    public let filters = FilterKernels(
+        lanes: Lanes.scalarCount,
+        stateVectors: { LoneFilter.stateVectors(dimension: $0) },
+        memoryVectors: { LoneFilter.memoryVectors(dimension: $0) },
+        begin: { settings, memory, d, reference, level, slope in
+            LoneFilter(memory, dimension: d).begin(settings, reference, level, slope)
+        },
+        move: { settings, memory, d, reference in
+            LoneFilter(memory, dimension: d).move(settings, reference)
+        },
+        observe: { settings, memory, d, n, x, ldx, label in
+            LoneFilter(memory, dimension: d).observe(settings, n, x, ldx, label)
+        },
+        estimate: { memory, d, n, x, ldx, utility, slope, lds in
+            LoneFilter(memory, dimension: d).estimate(n, x, ldx, utility, slope, lds)
+        })
+#endif
+
 extension Game {
     /// The initial state: everything zero but the actions and the weights.
     fileprivate func begin(_ start: UnsafePointer<Double>, _ weights: UnsafePointer<Double>) {

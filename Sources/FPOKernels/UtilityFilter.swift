@@ -40,9 +40,9 @@ struct UtilityFilter {
     /// The prior: what the reward model says of `theta`, as uncertain as `A` and `A / ℓ` allow.
     @inline(never)
     func begin(
-        _ plan: GamePlan, at theta: LanePointer, reward: Lanes, slope: LanePointer
+        _ settings: UtilityFilterSettings, at theta: LanePointer, reward: Lanes, slope: LanePointer
     ) {
-        let scale = plan.utilityScale, length = plan.lengthScale
+        let scale = settings.utilityScale, length = settings.lengthScale
         for i in 0..<E &* E { covariance[i] = Wide(0) }
         covariance[0] = Wide(scale * scale)
         mean[0] = Wide(reward)
@@ -53,14 +53,14 @@ struct UtilityFilter {
         }
         mean[Q] = Wide(0)
         let h = scale / (length * length)
-        covariance[Q &* E &+ Q] = Wide(plan.estimatesCurvature ? h * h : 0)
-        noise[0] = Wide(plan.noiseScale * plan.noiseScale)
+        covariance[Q &* E &+ Q] = Wide(settings.estimatesCurvature ? h * h : 0)
+        noise[0] = Wide(settings.noiseScale * settings.noiseScale)
     }
 
     /// Moves the reference to `theta`: half the way, then what the way adds to the uncertainty,
     /// then the other half.
     @inline(never)
-    func move(_ plan: GamePlan, to theta: LanePointer) {
+    func move(_ settings: UtilityFilterSettings, to theta: LanePointer) {
         let step = observed  // (d) half of the way
         var square = Wide(0)
         for i in 0..<d {
@@ -70,11 +70,11 @@ struct UtilityFilter {
             reference[i] = target
         }
         shift(step, square)
-        let h = plan.utilityScale / (plan.lengthScale * plan.lengthScale)
+        let h = settings.utilityScale / (settings.lengthScale * settings.lengthScale)
         let grown = 4 * h * h * square
         for i in 1...d { covariance[i &* E &+ i] += grown }
-        if plan.estimatesCurvature {
-            covariance[Q &* E &+ Q] += (1 / (plan.lengthScale * plan.lengthScale)) * grown
+        if settings.estimatesCurvature {
+            covariance[Q &* E &+ Q] += (1 / (settings.lengthScale * settings.lengthScale)) * grown
         }
         shift(step, square)
     }
@@ -101,7 +101,7 @@ struct UtilityFilter {
 
     /// Takes in the label `label` of an action.
     @inline(never)
-    func observe(_ plan: GamePlan, _ action: (Int) -> Lanes, label: Lanes) {
+    func observe(_ settings: UtilityFilterSettings, _ action: (Int) -> Lanes, label: Lanes) {
         var square = Wide(0)
         observed[0] = Wide(1)
         for i in 0..<d {
@@ -113,7 +113,7 @@ struct UtilityFilter {
         for i in 0..<E { product[i] = dot(E, covariance + i &* E, observed) }
         let explained = dot(E, observed, product).atLeast(0)
         let surprise = Wide(label) - dot(E, observed, mean)
-        let h = plan.utilityScale / (plan.lengthScale * plan.lengthScale)
+        let h = settings.utilityScale / (settings.lengthScale * settings.lengthScale)
         let unmodelled = (0.25 * h * h) * square * square
         let variance = noise[0] + unmodelled
         let inverse = Wide(1) / (explained + variance)
@@ -129,7 +129,7 @@ struct UtilityFilter {
         let rest = surprise * variance * inverse
         let spread = explained * variance * inverse
         let expected = share * share * (rest * rest + spread) + share * unmodelled
-        let floor = 1e-6 * plan.utilityScale
-        noise[0] = (noise[0] + plan.noiseMemory * (expected - noise[0])).atLeast(floor * floor)
+        let floor = 1e-6 * settings.utilityScale
+        noise[0] = (noise[0] + settings.noiseMemory * (expected - noise[0])).atLeast(floor * floor)
     }
 }

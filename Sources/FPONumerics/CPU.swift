@@ -27,6 +27,9 @@ public enum CPU {
     public static let floatGames = kernels(v3: FPOKernelsF32V3.games, v4: FPOKernelsF32V4.games)
     public static let doubleGames = kernels(v3: FPOKernelsF64V3.games, v4: FPOKernelsF64V4.games)
 
+    /// The kernels of a lone utility filter at this level.
+    public static let filters = kernels(v3: FPOKernelsF64V3.filters, v4: FPOKernelsF64V4.filters)
+
     /// Only the table of this level is made: making one runs code of its level.
     private static func kernels<Table>(
         v3: @autoclosure () -> Table, v4: @autoclosure () -> Table

@@ -6,6 +6,8 @@ public enum NumericsError: Error, Equatable {
     case notPositiveDefinite
     /// An iteration ended with this residual, relative to the right-hand side.
     case noConvergence(iterations: Int, residual: Double)
+    /// A result is beyond double precision.
+    case overflow
     /// The processor lacks x86-64-v3.
     case processor
 }

@@ -23,11 +23,11 @@ struct Fingerprint {
         add([
             penalty.kind.rawValue, penalty.oracleGradient.rawValue, penalty.curvature.rawValue,
             penalty.alignment.rawValue, penalty.estimator.rawValue, penalty.estimatorBuffer,
-            penalty.estimatorGradient ? 1 : 0, penalty.estimatesCurvature ? 1 : 0,
+            penalty.estimatorGradient ? 1 : 0, penalty.filter.estimatesCurvature ? 1 : 0,
         ])
         add([
-            penalty.weight, penalty.damping, penalty.kappa, penalty.utilityScale,
-            penalty.lengthScale, penalty.noiseScale, penalty.noiseMemory,
+            penalty.weight, penalty.damping, penalty.kappa, penalty.filter.utilityScale,
+            penalty.filter.lengthScale, penalty.filter.noiseScale, penalty.filter.noiseMemory,
         ])
         add(inputs.start)
         add(inputs.centre)

@@ -65,11 +65,7 @@ extension GamePlan {
             estimatorBuffer = penalty.estimatorBuffer > 0 ? penalty.estimatorBuffer : e.labelBuffer
             estimator = penalty.estimator == .ridge ? .ridge : .kalman
             kappa = penalty.kappa
-            estimatesCurvature = penalty.estimatesCurvature
-            utilityScale = penalty.utilityScale
-            lengthScale = penalty.lengthScale
-            noiseScale = penalty.noiseScale
-            noiseMemory = penalty.noiseMemory
+            filter = penalty.filter
         }
     }
 }

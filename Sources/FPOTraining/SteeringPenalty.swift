@@ -1,3 +1,5 @@
+public import FPOKernelTypes
+
 /// The penalty of a simulated policy: which overconfidence `e` and which alignment `A` make up
 /// `P = e A`, and what of their slopes the policy's pathwise gradient sees.
 public struct SteeringPenalty: Sendable {
@@ -21,9 +23,8 @@ public struct SteeringPenalty: Sendable {
     public var estimatorBuffer = 0
     public var estimatorGradient = true
     public var kappa = 1.0
-    /// What the utility filter takes for granted: see `UtilityFilter`.
-    public var estimatesCurvature = true
-    public var utilityScale = 10.0, lengthScale = 2.0, noiseScale = 1.0, noiseMemory = 0.2
+    /// Of the utility filter.
+    public var filter = UtilityFilterSettings()
 
     /// The defaults of a kind. The exact penalty's λ is 1, the leader's true gradient; it sees the
     /// oracle's slope, without which nothing is left to climb where its reward is the utility.

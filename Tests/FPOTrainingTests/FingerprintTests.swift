@@ -56,8 +56,9 @@ import Testing
             { $0.kind = .relaxed }, { $0.weight = 2 }, { $0.oracleGradient = .yes },
             { $0.curvature = .inverse }, { $0.alignment = .unit }, { $0.damping = 1 },
             { $0.estimator = .ridge }, { $0.estimatorBuffer = 9 }, { $0.estimatorGradient = false },
-            { $0.kappa = 2 }, { $0.estimatesCurvature = false }, { $0.utilityScale = 3 },
-            { $0.lengthScale = 3 }, { $0.noiseScale = 3 }, { $0.noiseMemory = 0.3 },
+            { $0.kappa = 2 }, { $0.filter.estimatesCurvature = false },
+            { $0.filter.utilityScale = 3 }, { $0.filter.lengthScale = 3 },
+            { $0.filter.noiseScale = 3 }, { $0.filter.noiseMemory = 0.3 },
         ]
         var seen = [fingerprint(.neural)]
         for change in changes {

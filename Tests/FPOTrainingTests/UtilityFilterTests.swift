@@ -48,7 +48,7 @@ private struct Filter {
         var e = quadraticWorld()
         e.precision = precision
         var penalty = SteeringPenalty(.residual)
-        (penalty.utilityScale, penalty.lengthScale) = (1000, 70)
+        (penalty.filter.utilityScale, penalty.filter.lengthScale) = (1000, 70)
         let s = try simulation(e, penalty, seeds: [11])
         _ = s.step(.max, recordEvery: 1, trace: nil)
         let filter = Filter(s)
@@ -88,8 +88,8 @@ private struct Filter {
         var e = quadraticWorld()
         (e.utilityDecay, e.labelNoise, e.rounds) = (1e-6, 0.5, 2000)
         var penalty = SteeringPenalty(.residual)
-        (penalty.utilityScale, penalty.lengthScale) = (1000, 700)
-        (penalty.noiseScale, penalty.noiseMemory) = (firstGuess, 0.01)
+        (penalty.filter.utilityScale, penalty.filter.lengthScale) = (1000, 700)
+        (penalty.filter.noiseScale, penalty.filter.noiseMemory) = (firstGuess, 0.01)
         let s = try simulation(e, penalty, seeds: [1, 2, 3, 4])
         _ = s.step(.max, recordEvery: 1, trace: nil)
         let noise = (0..<4).reduce(0) { $0 + Filter(s, game: $1).noise } / 4
@@ -99,7 +99,7 @@ private struct Filter {
     /// Without a curvature its mean and its row of the covariance stay zero.
     @Test func anAffineFilterKnowsNoCurvature() throws {
         var penalty = SteeringPenalty(.residual)
-        penalty.estimatesCurvature = false
+        penalty.filter.estimatesCurvature = false
         let s = try simulation(smallWorld(hidden: [4]), penalty, seeds: [5])
         _ = s.step(.max, recordEvery: 1, trace: nil)
         let filter = Filter(s)

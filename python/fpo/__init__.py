@@ -12,11 +12,12 @@ numbers are computed by ``libfpo``, a Swift library behind ``fpo.h``.
 
 from __future__ import annotations
 
-from . import errors, models, numerics, optimizers, penalties, plot, random
+from . import errors, estimators, models, numerics, optimizers, penalties, plot, random
 from ._lib import build_info, library_path
 from ._lib import lib as _library
 from .environments import Environment, LinearEnvironment, NeuralEnvironment
 from .errors import FpoError
+from .estimators import UtilityFilter
 from .models import LinearReward, MLPReward, RewardModel
 from .optimizers import SGD, Adam, AdamW
 from .penalties import Exact, Myopic, Penalty, Practical, Relaxed, Residual
@@ -45,9 +46,11 @@ __all__ = [
     "Runs",
     "SGD",
     "Simulation",
+    "UtilityFilter",
     "__version__",
     "build_info",
     "errors",
+    "estimators",
     "get_num_threads",
     "library_path",
     "models",

@@ -35,7 +35,7 @@ from .errors import AbiError, LibraryNotFoundError, error_of_status
 
 ABI_MAJOR, ABI_MINOR = 0, 1  # what this file was written against
 
-CONFIG_LINEAR, CONFIG_NEURAL, CONFIG_PENALTY = 0, 1, 2
+CONFIG_LINEAR, CONFIG_NEURAL, CONFIG_PENALTY, CONFIG_UTILITY_FILTER = 0, 1, 2, 3
 TYPE_INT32, TYPE_FLOAT64 = 0, 1
 OPTIMIZER_SGD, OPTIMIZER_ADAM, OPTIMIZER_ADAMW = 0, 1, 2
 SOLVERS = {"gram": 0, "conjugate-gradient": 1}
@@ -53,6 +53,17 @@ class Parameter(Structure):
         ("offset", c_uint32),
         ("type", c_int32),
         ("count", c_int32),
+    ]
+
+
+class UtilityFilterConfig(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("estimates_curvature", c_int32),
+        ("utility_scale", c_double),
+        ("length_scale", c_double),
+        ("noise_scale", c_double),
+        ("noise_memory", c_double),
     ]
 
 
@@ -222,6 +233,16 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "fpo_self_influence_f32": (STATUS, SIZE, SIZE, ADDRESS, SIZE, REAL, ADDRESS),
     "fpo_influence_f64": (STATUS, SIZE, SIZE, SIZE) + (ADDRESS, SIZE) * 2 + (REAL, ADDRESS, SIZE),
     "fpo_influence_f32": (STATUS, SIZE, SIZE, SIZE) + (ADDRESS, SIZE) * 2 + (REAL, ADDRESS, SIZE),
+    # Utility filter
+    "fpo_utility_filter_config_init": (STATUS, POINTER(UtilityFilterConfig), U32),
+    "fpo_utility_filter_create": (
+        (STATUS, POINTER(UtilityFilterConfig), SIZE, ADDRESS, REAL, ADDRESS, POINTER(c_void_p))
+    ),
+    "fpo_utility_filter_move": (STATUS, ADDRESS, ADDRESS),
+    "fpo_utility_filter_observe": (STATUS, ADDRESS, SIZE, ADDRESS, SIZE, ADDRESS),
+    "fpo_utility_filter_estimate": (STATUS, ADDRESS, SIZE, ADDRESS, SIZE, ADDRESS, ADDRESS, SIZE),
+    "fpo_utility_filter_state": (STATUS, ADDRESS, ADDRESS, ADDRESS, ADDRESS, ADDRESS),
+    "fpo_utility_filter_destroy": (None, ADDRESS),
     # Optimisers
     "fpo_optimizer_config_init": (STATUS, POINTER(OptimizerConfig), U32),
     "fpo_optimizer_create": (STATUS, POINTER(OptimizerConfig), SIZE, POINTER(c_void_p)),
@@ -370,6 +391,7 @@ def leading_dimension(array: NDArray[Any] | None) -> int:
 def initialized(struct: type[Any], *arguments: int) -> Any:
     """A struct with the library's defaults, by its ``_init`` function."""
     names = {
+        UtilityFilterConfig: "fpo_utility_filter_config_init",
         OptimizerConfig: "fpo_optimizer_config_init",
         Environment: "fpo_environment_init",
         Penalty: "fpo_penalty_init",

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.skipif(not HEADER.exists(), reason="fpo.h comes with th
 
 STRUCTS = {
     "fpo_parameter": _lib.Parameter,
+    "fpo_utility_filter_config": _lib.UtilityFilterConfig,
     "fpo_optimizer_config": _lib.OptimizerConfig,
     "fpo_tensor": _lib.Tensor,
     "fpo_environment": _lib.Environment,

@@ -114,6 +114,7 @@ class Fuzzer:
 
 
 INITIALIZED: dict[type[ctypes.Structure], tuple[int, ...]] = {
+    _lib.UtilityFilterConfig: (),
     _lib.OptimizerConfig: (),
     _lib.Environment: (0,),
     _lib.Penalty: (2,),
@@ -133,6 +134,8 @@ def handle_of(name: str) -> int | None:
         made = fpo.Simulation(fpo.LinearEnvironment(dimension=3, signal_dimension=1, rounds=4))
     elif name.startswith("fpo_reward_model"):
         made = fpo.MLPReward(3, [4])
+    elif name.startswith("fpo_utility_filter"):
+        made = fpo.UtilityFilter(np.zeros(3))
     elif name.startswith("fpo_optimizer"):
         made = fpo.Adam(5)
     else:
@@ -235,6 +238,7 @@ def test_the_python_surface_raises_fpo_errors_only(seed: int) -> None:
     rng = np.random.default_rng(seed)
     world = fpo.LinearEnvironment(rounds=2)
     model = fpo.MLPReward(3, [2])
+    utility = fpo.UtilityFilter(np.zeros(3))
     nonsense: list[object] = [
         None, 0, -1, 2**70, 1.5, float("nan"), "x", b"x", [], [[]], [[1.0]], {}, object(), True,
         np.ones(3), np.ones((2, 3)), np.full((2, 3), np.nan), np.ones((2, 3), complex),
@@ -268,6 +272,10 @@ def test_the_python_surface_raises_fpo_errors_only(seed: int) -> None:
         lambda: setattr(model, "parameters", pick()),
         lambda: fpo.MLPReward(pick(), pick()),  # type: ignore[arg-type]
         lambda: fpo.Adam(pick(), learning_rate=pick()),  # type: ignore[arg-type]
+        lambda: fpo.UtilityFilter(pick(), pick(), pick(), noise_memory=pick()),  # type: ignore[arg-type]
+        lambda: utility.observe(pick(), pick()),  # type: ignore[arg-type]
+        lambda: utility.estimate(pick()),  # type: ignore[arg-type]
+        lambda: utility.move(pick()),  # type: ignore[arg-type]
         lambda: fpo.sweep(world, pick()),  # type: ignore[arg-type]
     ]
     for target in targets:

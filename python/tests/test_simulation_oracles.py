@@ -7,12 +7,12 @@ the weights that the game shows. At the end, many games against the means of an 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import fpo
 import numpy as np
 import pytest
+from kalman_reference import KalmanReference
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
@@ -163,70 +163,48 @@ def test_instruments_are_what_they_say() -> None:
 
 # --------------------------------------------------------------------- estimates of utility
 
-Estimate = Callable[[Array], float]
 
-
-def ridge(world: fpo.Environment, game: Game, kappa: float, buffer: int) -> list[Estimate]:
-    """Element r is the estimate in round r."""
-    estimates: list[Estimate] = [lambda y: np.nan]
+def ridge(world: fpo.Environment, game: Game, kappa: float, buffer: int) -> list[float]:
+    """Element r is the estimate of round r at the policy of record r + 1."""
+    estimates = [np.nan]
     y, u = np.empty((0, world.dimension)), np.empty(0)
     for round_ in range(1, world.rounds):
         fresh = labels(world, game, round_ - 1)
         y, u = np.concatenate([y, fresh[0]])[-buffer:], np.concatenate([u, fresh[1]])[-buffer:]
         mu, level, x = y.mean(0), u.mean(), y - y.mean(0)
         beta = np.linalg.solve(x.T @ x + kappa * np.eye(x.shape[1]), x.T @ (u - level))
-        estimates.append(lambda a, mu=mu, level=level, beta=beta: level + (a - mu) @ beta)
+        estimates.append(level + (game.theta[round_ + 1] - mu) @ beta)
     return estimates
 
 
-def kalman(world: fpo.Environment, game: Game, p: fpo.Residual) -> list[Estimate]:
-    """The filter of docs/math/utility-filter.md, with its matrices written out."""
-    d, scale, length = world.dimension, p.utility_scale, p.length_scale
-    h = scale / length**2
-    estimates: list[Estimate] = [lambda y: np.nan]
+Filter = type[KalmanReference] | type[fpo.UtilityFilter]
 
-    def re_expansion(v: Array) -> Array:
-        f = np.eye(d + 2)
-        f[0, 1:-1], f[0, -1], f[1:-1, -1] = v, v @ v / 2, v
-        return f
 
-    theta = reference = game.theta[1]
-    net, x, jacobian = layers(world, game.weights[1]), theta, np.eye(d)
+def kalman(
+    world: fpo.Environment, game: Game, p: fpo.Residual, implementation: Filter
+) -> list[float]:
+    """The same of a filter that is told what the game was told."""
+    theta = game.theta[1]
+    net, x, jacobian = layers(world, game.weights[1]), theta, np.eye(world.dimension)
     for weight, bias in net[:-1]:
         z = weight @ x + bias
         x, jacobian = np.logaddexp(0, z), (weight @ jacobian) / (1 + np.exp(-z))[:, None]
     reward, slope = net[-1][0] @ x + net[-1][1], net[-1][0] @ jacobian
-    mean = np.array([*reward, *slope[0], 0])
-    curved = p.estimator_curvature
-    covariance = np.diag([scale**2, *[(scale / length) ** 2] * d, curved * h**2])
-    noise = p.noise_scale**2
+    utility = implementation(
+        theta,
+        float(reward[0]),
+        slope[0],
+        estimates_curvature=bool(p.estimator_curvature),
+        utility_scale=p.utility_scale,
+        length_scale=p.length_scale,
+        noise_scale=p.noise_scale,
+        noise_memory=p.noise_memory,
+    )
+    estimates = [np.nan]
     for round_ in range(1, world.rounds):
-        theta = game.theta[round_]
-        way = theta - reference
-        half = re_expansion(way / 2)
-        grown = h**2 * (way @ way) * np.array([0, *[1] * d, curved / length**2])
-        mean = half @ half @ mean
-        covariance = half @ (half @ covariance @ half.T + np.diag(grown)) @ half.T
-        reference = theta
-        for y, label in zip(*labels(world, game, round_ - 1), strict=True):
-            delta = y - reference
-            c = np.array([1, *delta, delta @ delta / 2])
-            beyond = (h * (delta @ delta) / 2) ** 2
-            variance = noise + beyond
-            total = c @ covariance @ c + variance
-            gain = covariance @ c / total
-            surprise = label - c @ mean
-            mean = mean + gain * surprise
-            keep = np.eye(d + 2) - np.outer(gain, c)  # Joseph's form
-            covariance = keep @ covariance @ keep.T + variance * np.outer(gain, gain)
-            rest, spread = label - c @ mean, c @ covariance @ c
-            expected = (noise / variance) ** 2 * (rest**2 + spread) + noise * beyond / variance
-            noise += p.noise_memory * (expected - noise)
-        estimates.append(
-            lambda y, m=mean, at=reference: (
-                m[0] + (y - at) @ m[1:-1] + min(m[-1], 0) / 2 * ((y - at) @ (y - at))
-            )
-        )
+        utility.move(game.theta[round_])
+        utility.observe(*labels(world, game, round_ - 1))
+        estimates.append(float(utility.estimate(game.theta[[round_ + 1]])[0][0]))
     return estimates
 
 
@@ -239,19 +217,22 @@ RESIDUALS = [
 ]
 
 
+@pytest.mark.parametrize("implementation", [KalmanReference, fpo.UtilityFilter])
 @pytest.mark.parametrize("penalty", RESIDUALS, ids=str)
-def test_residual_penalty_is_that_of_the_estimate(penalty: fpo.Residual) -> None:
+def test_residual_penalty_is_that_of_the_estimate(
+    penalty: fpo.Residual, implementation: Filter
+) -> None:
     for game in play(WORLD, penalty):
         if penalty.estimator == "ridge":
             buffer = penalty.estimator_buffer or WORLD.label_buffer
             estimates = ridge(WORLD, game, penalty.kappa, buffer)
         else:
-            estimates = kalman(WORLD, game, penalty)
+            estimates = kalman(WORLD, game, penalty, implementation)
         assert game.records["penalty"][:2].tolist() == [0, 0], "no label, no penalty"
         for t in (2, 3, 5, 11, 24, ROUNDS):
             theta = game.theta[t]
             r, g = reward_and_gradient(WORLD, game.weights[t - 1], theta)
-            expected = (r - estimates[t - 1](theta)) * (g @ g)
+            expected = (r - estimates[t - 1]) * (g @ g)
             assert game.records["penalty"][t] == pytest.approx(expected, rel=1e-9, abs=1e-9), t
 
 

@@ -28,7 +28,7 @@ public final class UtilityFilter: @unchecked Sendable {
         self.settings = settings
         dimension = d
         count = kernels.memoryVectors(d) * kernels.lanes
-        memory = try Buffer(2, count, filledWith: 0.0)
+        memory = try Buffer(2, count)
         try change { kernels.begin(settings, $0, d, reference, level, slope) }
     }
 

@@ -41,12 +41,12 @@ import Testing
     }
 
     /// The state after a move and seven labels, and an estimate of each label's action.
-    private func filtered(_ kernels: FilterKernels) -> [Double] {
+    private func filtered(_ kernels: FilterKernels) throws -> [Double] {
         var rng = SplitMix64(seed: 1)
         let d = 3, n = 7, settings = UtilityFilterSettings()
         let x = (0..<n * d).map { _ in Double.random(in: -1...1, using: &rng) }
-        let memory = AlignedMemory(byteCount: kernels.memoryVectors(d) * kernels.lanes * 8)!
-        let base = memory.base.assumingMemoryBound(to: Double.self)
+        let memory = try Buffer<Double>(kernels.memoryVectors(d), kernels.lanes)
+        let base = memory.base
         var utility = [Double](repeating: 0, count: n), slope = x
         kernels.begin(settings, base, d, x, 2, nil)
         kernels.move(settings, base, d, utility)
@@ -56,8 +56,8 @@ import Testing
         return state + utility + slope
     }
 
-    @Test func utilityFilter() {
-        #expect(filtered(FPOKernelsF64V3.filters) == filtered(FPOKernelsF64V4.filters))
+    @Test func utilityFilter() throws {
+        #expect(try filtered(FPOKernelsF64V3.filters) == filtered(FPOKernelsF64V4.filters))
     }
 
     @Test func singlePrecision() { check(FPOKernelsF32V3.table, FPOKernelsF32V4.table) }

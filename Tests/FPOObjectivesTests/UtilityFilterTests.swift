@@ -154,7 +154,7 @@ func posteriorIsThatOfBayesianRegression(d: Int, curved: Bool) throws {
     }
     let P = covariance(filter), order = d + 2
     // In the units of its own diagonal.
-    let scaled = try Buffer(order, order, filledWith: 0.0)
+    let scaled = try Buffer<Double>(order, order)
     for i in 0..<order {
         #expect(P[i][i] > 0)
         for j in 0..<order {

@@ -14,8 +14,9 @@ import Testing
 func rangesMakeTheWhole(count: Int, cost: Int) throws {
     // No lock: ThreadSanitizer then also sees to it that no two ranges meet.
     let visits = try Buffer<Int>(count)
+    nonisolated(unsafe) let base = visits.base
     ThreadPool.shared.run(items: count, cost: cost) { range in
-        for i in range { visits.base[i] += 1 }
+        for i in range { (base + i).pointee += 1 }
     }
     #expect((0..<count).allSatisfy { visits.base[$0] == 1 })
 }

@@ -1,10 +1,8 @@
 public import FPONumerics
-import Synchronization
-
-/// Keeps all test data alive: views of it may outlive the ``Samples`` that made them.
-private let kept = Mutex<[UInt]>([])
 
 /// Constant rows of test data, with a few elements between rows that no one may read.
+///
+/// The memory is never freed: views of it may outlive the ``Samples`` that made them.
 public struct Samples<Element: KernelElement>: @unchecked Sendable {
     public let count, columns, leadingDimension: Int
     private let memory: UnsafeMutablePointer<Element>
@@ -20,8 +18,6 @@ public struct Samples<Element: KernelElement>: @unchecked Sendable {
         for i in 0..<count {
             for j in 0..<columns { memory[i * leadingDimension + j] = element(i, j) }
         }
-        let address = UInt(bitPattern: memory)
-        kept.withLock { $0.append(address) }
     }
 
     /// Uniform on (-1, 1).

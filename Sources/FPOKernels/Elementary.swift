@@ -11,14 +11,17 @@ import CLanes
     private let ln2High: Element = 0x1.62ep-1  // 0.693115234375
     private let ln2Low: Element = 3.194618494e-05
     /// `e^x` is normal in between.
-    private let expLow: Element = -87.33, expHigh: Element = 88.72
+    private let expLow: Element = -87.33
+    /// Below, `log(1 + eˣ)` and `1 / (1 + e⁻ˣ)` equal `eˣ` to the last bit.
+    private let far: Element = -20
 #else
     private let rounder: Element = 0x1.8p52
     private let mantissaBits: SignedBits = 52
     private let exponentBias: SignedBits = 1023
     private let ln2High: Element = 0x1.62e42fee00000p-1
     private let ln2Low: Element = 1.90821492927058770002e-10
-    private let expLow: Element = -708.39, expHigh: Element = 709.78
+    private let expLow: Element = -708.39
+    private let far: Element = -40
 #endif
 
 /// `(eʳ − 1 − r) / r²` for `|r| ≤ ln 2 / 2`.
@@ -265,12 +268,6 @@ func hyperbolicTangent(_ x: Lanes) -> Lanes {
 @inline(__always)
 func softplusWhole(_ x: Lanes) -> Lanes {
     let (plain, _) = softplusAndSigmoid(x)
-    // Below, log(1 + eˣ) = eˣ to the last bit.
-    #if ELEMENT_F32
-        let far: Element = -20
-    #else
-        let far: Element = -40
-    #endif
     return plain.replacing(with: exponentialWhole(x), where: x .< far)
 }
 
@@ -278,11 +275,6 @@ func softplusWhole(_ x: Lanes) -> Lanes {
 @inline(__always)
 func sigmoidWhole(_ x: Lanes) -> Lanes {
     let (_, plain) = softplusAndSigmoid(x)
-    #if ELEMENT_F32
-        let far: Element = -20
-    #else
-        let far: Element = -40
-    #endif
     return plain.replacing(with: exponentialWhole(x), where: x .< far)
 }
 

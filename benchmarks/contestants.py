@@ -1,9 +1,8 @@
 """What is measured. Each function prepares a contest and returns the call to time.
 
-Every contestant draws its own random numbers inside the timed call; all but libfpo keep a record of
-every round, libfpo keeps one of every tenth with all its instruments. Names are those of
-`benchmarks.__main__`; everything here runs in the worker process, which has set the cores before
-the imports below.
+Every contestant draws its own random numbers inside the timed call, and keeps a record of utility,
+proxy reward and action at every round. Names are those of `benchmarks.__main__`; everything here
+runs in the worker process, which has set the cores before the imports below.
 """
 
 from collections.abc import Callable
@@ -23,7 +22,12 @@ def fpo_neural(games: int, rounds: int) -> Call:
 
     environment = fpo.NeuralEnvironment(rounds=rounds)
     return lambda: fpo.simulate(
-        environment, "relaxed", seeds=range(games), record_every=10, threads=len(machine.cores())
+        environment,
+        "relaxed",
+        seeds=range(games),
+        record_every=1,
+        instruments=[],
+        threads=len(machine.cores()),
     )
 
 

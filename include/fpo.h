@@ -500,8 +500,8 @@ FPO_API int32_t fpo_simulation_create(const fpo_environment *environment,
                                       const fpo_simulation_inputs *inputs, fpo_simulation **out);
 FPO_API void fpo_simulation_destroy(fpo_simulation *simulation);
 
-/* Where a trace goes: arrays (count, records) in double, NULL where not wanted; `action` is
- * (count, records, d). Record 0 is the initial state; then one after every record_every rounds,
+/* Where a trace goes: arrays (count, records) in double, NULL where not wanted, and then not
+ * computed; `action` is (count, records, d). The five after `noise` take their time. Record 0 is the initial state; then one after every record_every rounds,
  * taken after the policy's update and before the reward model retrains; the last round is always
  * recorded. fpo_simulation_records() tells how many that makes. */
 typedef struct fpo_trace {

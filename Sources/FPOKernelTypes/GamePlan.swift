@@ -116,6 +116,26 @@ public enum Metric: Int, CaseIterable, Sendable {
     case sensitivity, penalty
 }
 
+/// The metrics that someone wants to know.
+public struct MetricSet: Sendable {
+    private var bits = 0
+
+    public init() {}
+    public mutating func insert(_ metric: Metric) { bits |= 1 << metric.rawValue }
+    public func contains(_ metric: Metric) -> Bool { bits & 1 << metric.rawValue != 0 }
+}
+
+/// Where the kernels measure: (Metric.allCases, lanes), of which they fill the wanted rows.
+public struct Measurement {
+    public var wanted: MetricSet
+    public var metrics: UnsafeMutablePointer<Double>
+
+    public init(_ wanted: MetricSet, into metrics: UnsafeMutablePointer<Double>) {
+        self.wanted = wanted
+        self.metrics = metrics
+    }
+}
+
 /// The game kernels of one element type at one CPU level.
 public struct GameKernels: Sendable {
     /// Games that one group holds.
@@ -128,8 +148,8 @@ public struct GameKernels: Sendable {
     public let memoryVectors: Count
     /// Sets the actions to `start` (dimension) and the weights to `weights` (lanes, parameters).
     public let start: Start
-    /// Plays rounds `first ..< first + count`. With `metrics` (Metric.allCases, lanes), measures
-    /// after the last round's policy update, before its reward model retrains.
+    /// Plays rounds `first ..< first + count`. With a measurement, measures after the last round's
+    /// policy update, before its reward model retrains.
     public let play: Play
     /// Measures the present state at a round.
     public let measure: Measure
@@ -147,12 +167,11 @@ public struct GameKernels: Sendable {
     public typealias Play =
         @Sendable (
             _ plan: GamePlan, _ group: GameGroup, _ first: Int, _ count: Int,
-            _ metrics: UnsafeMutablePointer<Double>?
+            _ measurement: Measurement?
         ) -> Void
     public typealias Measure =
         @Sendable (
-            _ plan: GamePlan, _ group: GameGroup, _ round: Int,
-            _ metrics: UnsafeMutablePointer<Double>
+            _ plan: GamePlan, _ group: GameGroup, _ round: Int, _ measurement: Measurement
         ) -> Void
     public typealias Read =
         @Sendable (

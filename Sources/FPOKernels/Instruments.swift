@@ -4,14 +4,16 @@ import FPOKernelTypes
 let probeCount = 16
 
 extension Game {
-    /// Fills `metrics` (Metric.allCases, lanes) at the present action.
+    /// Measures what is wanted at the present action.
     @inline(never)
-    func measure(_ round: Int, _ metrics: UnsafeMutablePointer<Double>) {
+    func measure(_ round: Int, _ measurement: Measurement) {
         func emit(_ metric: Metric, _ value: Lanes) {
             for lane in 0..<Lanes.scalarCount {
-                metrics[metric.rawValue &* Lanes.scalarCount &+ lane] = Double(value[lane])
+                measurement.metrics[metric.rawValue &* Lanes.scalarCount &+ lane] =
+                    Double(value[lane])
             }
         }
+        func wants(_ metric: Metric) -> Bool { measurement.wanted.contains(metric) }
         let signal = plan.signalDimension
         for i in 0..<d { point.y[i] = theta[i] }
         let (u, factor) = utility(theta)
@@ -19,25 +21,43 @@ extension Game {
         emit(.signal, squareRoot(dot(signal, theta, theta)))
         emit(.noise, squareRoot(dot(d - signal, theta + signal, theta + signal)))
 
-        let count = labelled(round)
-        if plan.alignment == .direction || plan.alignment == .inverseNorm { prepareSteering(count) }
-        let value = value(labelled: count)
-        emit(.penalty, plan.alignment == .none ? .zero : value.overconfidence * value.alignment)
+        if wants(.penalty) {
+            let count = labelled(round)
+            if plan.alignment == .direction || plan.alignment == .inverseNorm {
+                prepareSteering(count)
+            }
+            let value = value(labelled: count)
+            emit(
+                .penalty, plan.alignment == .none ? .zero : value.overconfidence * value.alignment)
+        }
+        let sloped = wants(.sensitivity) || wants(.slopeCosine)
+        if sloped || wants(.proxyReward) || wants(.overconfidence) {
+            let reward = evaluateReward(backward: sloped)
+            emit(.proxyReward, reward)
+            emit(.overconfidence, reward - labelUtility(theta).value)
+        }
+        if wants(.sensitivity) { emit(.sensitivity, squaredNorm()) }
+        if wants(.slopeCosine) { emit(.slopeCosine, slopeCosine(factor)) }
+        if wants(.offPolicyError) { emit(.offPolicyError, offPolicyError(round)) }
+    }
 
-        let reward = evaluateReward(backward: true)
-        emit(.proxyReward, reward)
-        emit(.overconfidence, reward - labelUtility(theta).value)
-        emit(.sensitivity, squaredNorm())
+    /// The cosine of the slopes of reward and utility, after `evaluateReward(backward: true)` at
+    /// `θ`; `factor` as `utility` returned it.
+    private func slopeCosine(_ factor: Lanes) -> Lanes {
         rewardSlope(point.slope)
         var across = Lanes.zero, truth = Lanes.zero
         for i in 0..<d {
-            let x = (i < signal ? theta[i] - Element(plan.utilityTarget) : theta[i]) * factor
+            let target = i < plan.signalDimension ? Element(plan.utilityTarget) : 0
+            let x = (theta[i] - target) * factor
             across = fma(x, point.slope[i], across)
             truth = fma(x, x, truth)
         }
         let scale = squareRoot(truth * dot(d, point.slope, point.slope))
-        emit(.slopeCosine, (across / scale).replacing(with: 0, where: scale .== 0))
+        return (across / scale).replacing(with: 0, where: scale .== 0)
+    }
 
+    /// The reward's error over the probes of a round.
+    private func offPolicyError(_ round: Int) -> Lanes {
         draw({ $0.probe }, round: round, probeCount &* d, into: draws)
         var squares = Lanes.zero
         for probe in 0..<probeCount {
@@ -45,6 +65,6 @@ extension Game {
             let error = evaluateReward(backward: false) - utility(point.y).value
             squares = fma(error, error, squares)
         }
-        emit(.offPolicyError, squareRoot(squares / Element(probeCount)))
+        return squareRoot(squares / Element(probeCount))
     }
 }

@@ -30,10 +30,10 @@ public let games = GameKernels(
     },
     memoryVectors: { Game($0, .unplaced).totalCount },
     start: { plan, group, start, weights in Game(plan, group).begin(start, weights) },
-    play: { plan, group, first, count, metrics in
-        Game(plan, group).play(first, count, metrics)
+    play: { plan, group, first, count, measurement in
+        Game(plan, group).play(first, count, measurement)
     },
-    measure: { plan, group, round, metrics in Game(plan, group).measure(round, metrics) },
+    measure: { plan, group, round, measurement in Game(plan, group).measure(round, measurement) },
     read: { plan, group, from, count, out in Game(plan, group).read(from, count, out) },
     write: { plan, group, from, count, values in Game(plan, group).write(from, count, values) })
 
@@ -97,10 +97,10 @@ extension Game {
         }
     }
 
-    fileprivate func play(_ first: Int, _ count: Int, _ metrics: UnsafeMutablePointer<Double>?) {
+    fileprivate func play(_ first: Int, _ count: Int, _ measurement: Measurement?) {
         for round in first..<first + count {
             updatePolicy(round)
-            if let metrics, round == first + count - 1 { measure(round, metrics) }
+            if let measurement, round == first + count - 1 { measure(round, measurement) }
             buyLabels(round)
             retrain(round)
         }

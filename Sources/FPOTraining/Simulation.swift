@@ -37,6 +37,14 @@ public final class Simulation: Sendable {
         }
 
         fileprivate var isEmpty: Bool { action == nil && metrics.allSatisfy { $0 == nil } }
+
+        fileprivate var wanted: MetricSet {
+            var wanted = MetricSet()
+            for metric in Metric.allCases where metrics[metric.rawValue] != nil {
+                wanted.insert(metric)
+            }
+            return wanted
+        }
     }
 
     public let environment: Environment
@@ -190,15 +198,16 @@ public final class Simulation: Sendable {
         let capacity = Metric.allCases.count * kernels.lanes
         withUnsafeTemporaryAllocation(of: Double.self, capacity: capacity) { buffer in
             let metrics = buffer.baseAddress!
+            let measurement = Measurement(trace.wanted, into: metrics)
             if begin == 0 {
-                kernels.measure(plan, group, 0, metrics)
+                kernels.measure(plan, group, 0, measurement)
                 write(trace, 0, recordEvery, group, metrics)
             }
             var round = begin
             while round < end {
                 let next = min(end, (round / recordEvery + 1) * recordEvery)
                 let due = next % recordEvery == 0 || next == environment.rounds
-                kernels.play(plan, group, round, next - round, due ? metrics : nil)
+                kernels.play(plan, group, round, next - round, due ? measurement : nil)
                 if due { write(trace, next, recordEvery, group, metrics) }
                 round = next
             }

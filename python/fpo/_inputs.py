@@ -13,9 +13,9 @@ from ._arrays import Array
 from ._configuration import unknown_name
 from ._lib import new_array
 from .environments import Environment, NeuralEnvironment
-from .errors import DTypeError, OutOfMemoryError, ShapeError
+from .errors import DomainError, DTypeError, OutOfMemoryError, ShapeError
 from .models import LinearReward, MLPReward, flatten
-from .runs import QUANTITIES
+from .runs import INSTRUMENTS, QUANTITIES
 
 
 def seeds(values: Iterable[int]) -> NDArray[np.uint64]:
@@ -88,14 +88,32 @@ def noise(
     return inner, label
 
 
-def record_arrays(count: int, records: int, dimension: int) -> dict[str, Array]:
+def instruments(value: Iterable[str] | None) -> tuple[str, ...]:
+    """The instruments to record, by default all."""
+    if value is None:
+        return INSTRUMENTS
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise DTypeError(f"instruments: expected a list of names, got {value!r}")
+    names = tuple(value)
+    for name in names:
+        if name not in INSTRUMENTS:
+            raise DomainError(
+                f"instruments: expected some of {', '.join(INSTRUMENTS)}, got {name!r}"
+            )
+    return tuple(name for name in INSTRUMENTS if name in names)
+
+
+def record_arrays(
+    count: int, records: int, dimension: int, instruments: tuple[str, ...]
+) -> dict[str, Array]:
     """Where the records go; refuses more than this machine has memory for."""
-    needed = 8 * count * records * (len(QUANTITIES) + dimension)
+    names = [name for name in QUANTITIES if name not in INSTRUMENTS or name in instruments]
+    needed = 8 * count * records * (len(names) + dimension)
     present = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > present:
         raise OutOfMemoryError(
             f"record_every: {records} records of {count} games need {needed / 2**30:.0f} GiB, "
             f"this machine has {present / 2**30:.0f}; record less often, or fewer seeds at a time"
         )
-    arrays = {name: new_array(count, records) for name in QUANTITIES}
+    arrays = {name: new_array(count, records) for name in names}
     return {**arrays, "action": new_array(count, records, dimension)}

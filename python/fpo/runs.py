@@ -18,20 +18,12 @@ from .environments import Environment
 from .errors import FormatError, MissingDependencyError
 from .penalties import Penalty
 
-__all__ = ["QUANTITIES", "Runs"]
+__all__ = ["INSTRUMENTS", "QUANTITIES", "Runs"]
 
+#: Recorded quantities that take their time, and can be left out.
+INSTRUMENTS = ("overconfidence", "slope_cosine", "off_policy_error", "sensitivity", "penalty")
 #: The recorded quantities of shape (seeds, records).
-QUANTITIES = (
-    "utility",
-    "proxy_reward",
-    "signal",
-    "noise",
-    "overconfidence",
-    "slope_cosine",
-    "off_policy_error",
-    "sensitivity",
-    "penalty",
-)
+QUANTITIES = ("utility", "proxy_reward", "signal", "noise", *INSTRUMENTS)
 _FILE_FORMAT = 1
 
 #: What `numpy.load` and `json.loads` raise at a file that is something else.
@@ -44,7 +36,7 @@ class Runs:
 
     Record 0 is the initial state; a later one is taken after the policy's update of its round, and
     before the reward model retrains. Arrays are (seeds, records), `action` (seeds, records,
-    dimension).
+    dimension). An instrument that was not asked for is NaN.
 
     An on-policy gap of proxy reward and utility cannot see alignment collapse: the reward model has
     the right level at the policy and the wrong slope. `slope_cosine`, `off_policy_error` and

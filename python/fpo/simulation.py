@@ -19,7 +19,7 @@ from .environments import Environment
 from .errors import DTypeError, FormatError
 from .models import unflatten
 from .penalties import Penalty
-from .runs import UNREADABLE, Runs
+from .runs import INSTRUMENTS, UNREADABLE, Runs
 
 __all__ = ["Simulation", "simulate"]
 
@@ -33,6 +33,7 @@ def simulate(
     seeds: Iterable[int] = (0,),
     *,
     record_every: int | None = None,
+    instruments: Iterable[str] | None = None,
     threads: int | None = None,
     progress: bool = False,
     initial_weights: ArrayLike | Mapping[str, ArrayLike] | None = None,
@@ -56,6 +57,10 @@ def simulate(
         One game each, integers in [0, 2^64).
     record_every
         Rounds between records. None: 1, but at most about 400 records.
+    instruments
+        What to record beside utility, proxy reward, signal, noise and action: some of
+        "overconfidence", "slope_cosine", "off_policy_error", "sensitivity", "penalty". None: all.
+        The others are not computed, and NaN.
     threads
         How many to use; None leaves the setting of the process as it is.
     progress
@@ -92,6 +97,7 @@ def simulate(
         penalty,
         seeds,
         record_every=record_every,
+        instruments=instruments,
         initial_weights=initial_weights,
         noise=noise,
     )
@@ -120,6 +126,7 @@ class Simulation(_lib.Handle):
         seeds: Iterable[int] = (0,),
         *,
         record_every: int | None = None,
+        instruments: Iterable[str] | None = None,
         initial_weights: ArrayLike | Mapping[str, ArrayLike] | None = None,
         noise: ArrayLike | Mapping[str, ArrayLike] | None = None,
     ):
@@ -131,8 +138,9 @@ class Simulation(_lib.Handle):
         self.record_every = _inputs.record_every(record_every, environment.rounds)
         count, rounds = self.seeds.size, environment.rounds
         # Refuses what is too large before anything else is made.
+        self.instruments = _inputs.instruments(instruments)
         records = _inputs.record_arrays(
-            count, -(-rounds // self.record_every) + 1, environment.dimension
+            count, -(-rounds // self.record_every) + 1, environment.dimension, self.instruments
         )
         self.shapes = _inputs.parameter_shapes(environment)
         weights = _inputs.initial_weights(initial_weights, count, self.shapes)
@@ -237,13 +245,15 @@ class Simulation(_lib.Handle):
         done = self.round
         # The first record is written together with the first round.
         records = int((self.record_rounds <= done).sum()) if done else 0
+        unmeasured = np.broadcast_to(np.nan, (self.seeds.size, records))
+        recorded = {name: array[:, :records].copy() for name, array in self._records.items()}
         return Runs(
             environment=self.environment,
             penalty_settings=self.penalty,
             seeds=self.seeds.copy(),
             rounds=self.record_rounds[:records].copy(),
             interrupted=interrupted,
-            **{name: array[:, :records].copy() for name, array in self._records.items()},
+            **(dict.fromkeys(INSTRUMENTS, unmeasured) | recorded),
         )
 
     # -------------------------------------------------------------------- save and resume
@@ -272,6 +282,7 @@ class Simulation(_lib.Handle):
             "environment": self.environment.to_dict(),
             "penalty": self.penalty.to_dict(),
             "record_every": self.record_every,
+            "instruments": self.instruments,
             "given_noise": self._inner_noise is not None or self._label_noise is not None,
         }
         partial = Path(f"{os.fspath(path)}.partial")
@@ -317,6 +328,7 @@ class Simulation(_lib.Handle):
             Penalty.from_dict(header["penalty"]),
             data["seeds"],
             record_every=header["record_every"],
+            instruments=header["instruments"],
             noise=noise,
         )
         simulation.restore(data["state"].tobytes())

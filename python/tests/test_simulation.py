@@ -19,7 +19,7 @@ from fpo.errors import (
     OutOfMemoryError,
     ShapeError,
 )
-from fpo.runs import QUANTITIES
+from fpo.runs import INSTRUMENTS, QUANTITIES
 from linear_reference import authors_weights, play
 
 PUBLISHED = {  # final signal, noise, utility: the authors' seed 0
@@ -245,6 +245,43 @@ def test_a_run_that_has_not_ended_has_the_records_so_far() -> None:
     assert runs.utility.shape == (1, 3) and runs.action.shape == (1, 3, 50)
 
 
+@pytest.mark.parametrize("kind", ["relaxed", "exact"])
+def test_instruments_on_demand(kind: str, tmp_path: Path) -> None:
+    """Each alone and in a company of two is what it is among all; the others are NaN."""
+    world, seeds = small_neural(), range(3)
+    full = fpo.simulate(world, kind, seeds)
+    choices = [[], *([name] for name in INSTRUMENTS), ["penalty", "slope_cosine"]]
+    for chosen in choices:
+        simulation = fpo.Simulation(world, kind, seeds, instruments=chosen)
+        simulation.step(5)
+        simulation.save(tmp_path / "s.npz")
+        resumed = fpo.Simulation.load(tmp_path / "s.npz")
+        resumed.run()
+        runs = resumed.runs()
+        for name in (*QUANTITIES, "action"):
+            recorded = getattr(runs, name)
+            if name in INSTRUMENTS and name not in chosen:
+                assert recorded.shape == runs.utility.shape and np.isnan(recorded).all(), name
+            else:
+                np.testing.assert_array_equal(recorded, getattr(full, name), err_msg=name)
+
+
+def test_the_policy_step_is_clipped() -> None:
+    """A slope beyond the clip moves each coordinate by no more than rate times clip."""
+    clip, rate = 0.01, 0.5
+    world = fpo.LinearEnvironment(
+        rounds=40, policy_learning_rate=rate, gradient_clip=clip, gradient="analytic"
+    )
+    free = fpo.simulate(world.replace(gradient_clip=1e9), "relaxed", record_every=1)
+    first = np.diff(free.action[0], axis=0)[0]
+    biting = np.abs(first) > rate * clip
+    assert biting.any() and not biting.all(), "the clip must bite some coordinates only"
+    clipped = fpo.simulate(world, "relaxed", record_every=1)
+    step = np.diff(clipped.action[0], axis=0)
+    assert np.abs(step).max() <= rate * clip * (1 + 1e-12)
+    np.testing.assert_allclose(step[0], np.clip(first, -rate * clip, rate * clip), atol=1e-15)
+
+
 def test_weights_have_names() -> None:
     simulation = fpo.Simulation(small_neural(), seeds=range(3))
     shapes = {name: value.shape for name, value in simulation.weights.items()}
@@ -319,6 +356,8 @@ def test_noise_must_be_given_again(tmp_path: Path) -> None:
         ({"seeds": "abc"}, DTypeError, "seeds"),
         ({"seeds": None}, DTypeError, "seeds"),
         ({"record_every": 0}, DomainError, "record_every"),
+        ({"instruments": "penalty"}, DTypeError, "instruments"),
+        ({"instruments": ["utility"]}, DomainError, "instruments"),
         ({"initial_weights": np.zeros((2, 50))}, ShapeError, "initial_weights"),
         ({"initial_weights": np.full((1, 50), np.nan)}, ValueError, "initial_weights"),
         ({"initial_weights": {"w": np.zeros((1, 50))}}, ArgumentError, "initial_weights"),

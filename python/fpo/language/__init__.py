@@ -1,0 +1,7 @@
+"""Iterative RLHF on language models: weights, tokenizers, policies, oracles and the loop."""
+
+from __future__ import annotations
+
+from .config import IterativeRLHFConfig
+
+__all__ = ["IterativeRLHFConfig"]

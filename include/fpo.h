@@ -60,6 +60,7 @@ enum {
     FPO_ERR_SINGULAR = 10,    /* a matrix is not positive definite                             */
     FPO_ERR_CONVERGENCE = 11, /* an iteration ended before its tolerance                       */
     FPO_ERR_CPU = 12,         /* this processor lacks x86-64-v3 (AVX2 and FMA)                 */
+    FPO_ERR_STATE = 13,       /* calls out of order: the object is not ready for this one      */
     FPO_ERR_INTERNAL = 99
 };
 
@@ -364,6 +365,235 @@ FPO_API int32_t fpo_reward_model_penalty_f64(
     const fpo_reward_model *model, size_t n, const double *action, size_t lda,
     const double *reference, size_t ldr, const double *label, const double *label_slope, size_t ldl,
     const double *direction, int32_t shift_invariant, double *penalty, double *slope, size_t lds);
+
+/* ----------------------------------------------------------------- Language models */
+
+/* Llama-type decoders (Llama 2 and 3, SmolLM2, Qwen2: RMSNorm, rotary positions, grouped-query
+ * attention, SwiGLU) with frozen weights, trained through LoRA adapters. Arithmetic is in single
+ * precision whatever the weights are stored in: parameters, gradients, logits and hidden states are
+ * float; per-token statistics and coefficients double.
+ *
+ * A batch is ragged: sequence i (0 <= i < n) is tokens[offsets[i]] ... tokens[offsets[i + 1] - 1],
+ * offsets (n + 1) rise from 0, a sequence has at most max_position_embeddings tokens and may be empty.
+ * Arrays "as tokens" have offsets[n] elements. The first token of a sequence has nothing before it:
+ * its log-probability is 0, and its weight or coefficient is ignored. */
+
+/* How weights are kept: 4, 2 or about 1 byte each. INT8 has one scale for each row. */
+enum { FPO_STORAGE_FLOAT32 = 0, FPO_STORAGE_BFLOAT16 = 1, FPO_STORAGE_INT8 = 2 };
+/* What the rows of a checkpoint hold. */
+enum { FPO_ELEMENT_FLOAT32 = 0, FPO_ELEMENT_FLOAT16 = 1, FPO_ELEMENT_BFLOAT16 = 2 };
+/* Rotary frequencies: as they are; divided by rope_factor; or Llama 3's scaling by wavelength. */
+enum { FPO_ROPE_DEFAULT = 0, FPO_ROPE_LINEAR = 1, FPO_ROPE_LLAMA3 = 2 };
+
+/* Fields are named as in the checkpoint's config.json. */
+typedef struct fpo_language_model_config {
+    uint32_t struct_size;
+    int32_t storage;                 /* FPO_STORAGE_...; BFLOAT16                                */
+    int32_t vocab_size;              /* required, as all sizes without a default here            */
+    int32_t hidden_size;
+    int32_t intermediate_size;
+    int32_t num_hidden_layers;
+    int32_t num_attention_heads;
+    int32_t num_key_value_heads;     /* divides num_attention_heads; 0: as many                  */
+    int32_t head_dim;                /* even; 0: hidden_size / num_attention_heads               */
+    int32_t max_position_embeddings; /* 2048                                                     */
+    int32_t tie_word_embeddings;     /* 1: the head is the embedding, one copy for both; 0       */
+    int32_t qkv_bias;                /* 1: q, k and v have biases (Qwen2); 0                     */
+    int32_t rope_type;               /* FPO_ROPE_...; DEFAULT                                    */
+    int32_t rope_original_max_position_embeddings; /* LLAMA3: 8192                               */
+    double rms_norm_eps;             /* 1e-5                                                     */
+    double rope_theta;               /* 10000                                                    */
+    double rope_factor;              /* LINEAR, LLAMA3: 8                                        */
+    double rope_low_freq_factor;     /* LLAMA3: 1                                                */
+    double rope_high_freq_factor;    /* LLAMA3: 4                                                */
+} fpo_language_model_config;
+
+FPO_API int32_t fpo_language_model_config_init(fpo_language_model_config *config,
+                                               uint32_t struct_size);
+
+/* Weights, loaded once and then never changed: after fpo_language_model_finish() any number of
+ * threads, adapters and generations may use one model at once. Adapters and generations keep the
+ * model alive: it may be destroyed before them. */
+typedef struct fpo_language_model fpo_language_model;
+
+FPO_API int32_t fpo_language_model_create(const fpo_language_model_config *config,
+                                          fpo_language_model **out);
+FPO_API void fpo_language_model_destroy(fpo_language_model *model);
+
+/* The tensors that the model consists of, under their checkpoint names
+ * ("model.layers.0.self_attn.q_proj.weight"): `index` 0, 1, ... until FPO_ERR_DOMAIN. A vector has one
+ * column; `offset` is 0. */
+FPO_API int32_t fpo_language_model_tensor(const fpo_language_model *model, int32_t index,
+                                          fpo_tensor *out);
+
+/* Stores rows first ... first + count - 1 of the tensor `name`, which has shape (rows, columns) in
+ * the checkpoint (columns 1 for a vector); `data` holds the count rows as FPO_ELEMENT_... `element`,
+ * `ld` elements apart. An unknown name or another shape is FPO_ERR_SHAPE and says what was expected;
+ * NaN and infinity are FPO_ERR_NONFINITE with the tensor's name. */
+FPO_API int32_t fpo_language_model_load(fpo_language_model *model, const char *name, int64_t rows,
+                                        int64_t columns, int64_t first, int64_t count,
+                                        int32_t element, const void *data, size_t ld);
+
+/* The names of the tensors with rows still to be loaded, one a line, empty if there are none. Two
+ * calls, as for fpo_build_info(). */
+FPO_API int32_t fpo_language_model_missing(const fpo_language_model *model, char *buffer,
+                                           size_t capacity, size_t *needed);
+
+/* Ends loading; FPO_ERR_STATE names what is missing. Every function below needs a finished model. */
+FPO_API int32_t fpo_language_model_finish(fpo_language_model *model);
+
+/* Bytes that the weights take. */
+FPO_API int32_t fpo_language_model_bytes(const fpo_language_model *model, int64_t *out);
+
+/* ---- LoRA adapters: y = W x + (alpha / rank) B A x for each target (Hu et al., arXiv:2106.09685) */
+
+enum {
+    FPO_LORA_Q = 1,
+    FPO_LORA_K = 2,
+    FPO_LORA_V = 4,
+    FPO_LORA_O = 8,
+    FPO_LORA_GATE = 16,
+    FPO_LORA_UP = 32,
+    FPO_LORA_DOWN = 64,
+    FPO_LORA_ALL = 127
+};
+
+typedef struct fpo_lora_config {
+    uint32_t struct_size;
+    int32_t rank;      /* 1 to 1024; 16                                                          */
+    int32_t targets;   /* sum of FPO_LORA_... constants; Q + V                                   */
+    int32_t rslora;    /* 1: the scale is alpha / sqrt(rank) (arXiv:2312.03732); 0               */
+    int32_t recompute; /* 1: training keeps the blocks' inputs only and computes each block twice
+                        * over: less memory, the same bits; 0                                    */
+    int32_t reserved;  /* 0                                                                      */
+    double alpha;      /* > 0; 32                                                                */
+    double dropout;    /* 0 <= dropout < 1, of what enters A, in training only; 0                */
+} fpo_lora_config;
+
+FPO_API int32_t fpo_lora_config_init(fpo_lora_config *config, uint32_t struct_size);
+
+/* An adapter's parameters: one flat vector (p), all layers' A and B. New ones are all zero; A from
+ * fpo_lora_initialize(). */
+typedef struct fpo_lora fpo_lora;
+
+FPO_API int32_t fpo_lora_create(const fpo_language_model *model, const fpo_lora_config *config,
+                                fpo_lora **out);
+FPO_API void fpo_lora_destroy(fpo_lora *lora);
+FPO_API int32_t fpo_lora_parameter_count(const fpo_lora *lora, int64_t *out);
+/* Tensor `index`: "layers.0.self_attn.q_proj.lora_A.weight" (rank, in), then ".lora_B.weight"
+ * (out, rank), targets in the order of the constants, then the next layer. */
+FPO_API int32_t fpo_lora_tensor(const fpo_lora *lora, int32_t index, fpo_tensor *out);
+/* A uniform on +-1/sqrt(in), as PEFT has it, B zero. */
+FPO_API int32_t fpo_lora_initialize(fpo_lora *lora, uint64_t key);
+FPO_API int32_t fpo_lora_get_parameters(const fpo_lora *lora, float *out);       /* (p) */
+FPO_API int32_t fpo_lora_set_parameters(fpo_lora *lora, const float *parameters); /* (p) */
+
+/* The gradient (p) is added to by the functions of training; zero in a new adapter. */
+FPO_API int32_t fpo_lora_get_gradient(const fpo_lora *lora, float *out);
+FPO_API int32_t fpo_lora_set_gradient(fpo_lora *lora, const float *gradient); /* NULL: zeros */
+/* gradient *= factor */
+FPO_API int32_t fpo_lora_scale_gradient(fpo_lora *lora, double factor);
+/* The Euclidean norm of the gradient; may be +infinity or NaN after an overflow. */
+FPO_API int32_t fpo_lora_gradient_norm(const fpo_lora *lora, double *out);
+/* One step of an optimiser along the gradient, which stays as it is. The adapter keeps the moments
+ * (float) and counts the steps; config->kind must not change on the way. FPO_ERR_NONFINITE, with
+ * nothing changed, if the gradient is not finite. */
+FPO_API int32_t fpo_lora_step(fpo_lora *lora, const fpo_optimizer_config *config);
+/* The complete state of training (parameters, moments, steps) as bytes; two calls, as for
+ * fpo_build_info(). An adapter of the same model and config goes on bit for bit. */
+FPO_API int32_t fpo_lora_save(const fpo_lora *lora, void *buffer, size_t capacity, size_t *needed);
+FPO_API int32_t fpo_lora_load(fpo_lora *lora, const void *bytes, size_t size);
+
+/* ---- Evaluation; lora NULL: the model as it is */
+
+/* log_p, entropy (of the distribution that the token was drawn from, nats) and greedy (1 where the
+ * token is the most likely one), all as tokens; any may be NULL. */
+FPO_API int32_t fpo_language_model_log_probabilities(const fpo_language_model *model, fpo_lora *lora,
+                                                     size_t n, const int64_t *offsets,
+                                                     const int32_t *tokens, double *log_p,
+                                                     double *entropy, int32_t *greedy);
+
+/* The same for n continuations of one context, which is computed once: context (m), m >= 1, offsets and
+ * tokens are the continuations'. Here every token has something before it. */
+FPO_API int32_t fpo_language_model_continuations(const fpo_language_model *model, fpo_lora *lora,
+                                                 size_t m, const int32_t *context, size_t n,
+                                                 const int64_t *offsets, const int32_t *tokens,
+                                                 double *log_p, double *entropy, int32_t *greedy);
+
+/* Hidden states at `layer`: 0 the embeddings, k the output of block k, and num_hidden_layers the
+ * output of the last block after the final norm (as `hidden_states` of Transformers).
+ * ALL: out (offsets[n], hidden_size); LAST, MEAN: out (n, hidden_size), zeros for an empty sequence. */
+enum { FPO_POOLING_ALL = 0, FPO_POOLING_LAST = 1, FPO_POOLING_MEAN = 2 };
+FPO_API int32_t fpo_language_model_hidden_states(const fpo_language_model *model, fpo_lora *lora,
+                                                 int32_t layer, int32_t pooling, size_t n,
+                                                 const int64_t *offsets, const int32_t *tokens,
+                                                 float *out, size_t ld);
+
+/* Logits (n, vocab_size) of one sequence of n tokens, all positions. Large; for tests. */
+FPO_API int32_t fpo_language_model_logits(const fpo_language_model *model, fpo_lora *lora, size_t n,
+                                          const int32_t *tokens, float *logits, size_t ld);
+
+/* ---- Training: all add to the adapter's gradient. The dropout masks follow from dropout_key (one
+ * child key for each sequence of the call); it is ignored where dropout is 0. */
+
+/* loss = sum_t weight_t (-log p_t), in one pass, one sequence's activations at a time: supervised
+ * fine-tuning with weight_t = mask_t / (tokens in the mask). weights as tokens; log_p as tokens, or
+ * NULL (0 where the weight is 0: such rows of the head are not computed). */
+FPO_API int32_t fpo_lora_loss(fpo_lora *lora, size_t n, const int64_t *offsets,
+                              const int32_t *tokens, const double *weights, uint64_t dropout_key,
+                              double *loss, double *log_p);
+
+/* Any other objective of log-probabilities, in two calls: forward keeps the activations of the
+ * whole batch; backward takes c_t = d objective / d log p_t (as tokens) and adds
+ * sum_t c_t d log p_t / d parameters to the gradient. `mask` (as tokens, NULL: all) is 1 where log p
+ * is wanted: elsewhere log_p (and entropy) are 0 and coefficients are ignored. entropy may be NULL.
+ * backward without a forward before it, or with parameters changed since, is FPO_ERR_STATE; it ends
+ * the forward's life. */
+FPO_API int32_t fpo_lora_forward(fpo_lora *lora, size_t n, const int64_t *offsets,
+                                 const int32_t *tokens, const int32_t *mask, uint64_t dropout_key,
+                                 double *log_p, double *entropy);
+FPO_API int32_t fpo_lora_backward(fpo_lora *lora, const double *coefficients);
+
+/* ---- Generation: candidates of each prompt share one computation of the prompt */
+
+typedef struct fpo_generation_config {
+    uint32_t struct_size;
+    int32_t candidates;     /* continuations of each prompt; 1                                    */
+    int32_t max_new_tokens; /* 1 to max_position_embeddings - longest prompt; 64                  */
+    int32_t min_new_tokens; /* before that many, stop tokens have probability 0; 0                */
+    int32_t greedy;         /* 1: the most likely token; temperature, top_k, top_p are ignored; 0 */
+    int32_t top_k;          /* 0: all                                                             */
+    int32_t max_batch;      /* candidates decoded at a time, at least one prompt's; 64            */
+    int32_t reserved;       /* 0                                                                  */
+    double temperature;     /* > 0; 1                                                             */
+    double top_p;           /* 0 < top_p <= 1; after top_k, of the tempered distribution; 1       */
+} fpo_generation_config;
+
+FPO_API int32_t fpo_generation_config_init(fpo_generation_config *config, uint32_t struct_size);
+
+typedef struct fpo_generation fpo_generation;
+
+/* n prompts (not empty) as a ragged batch; stop_tokens (stop_count) end a candidate; keys
+ * (n * candidates), one for each candidate, NULL if greedy: what a candidate draws depends on its
+ * prompt and its key alone. The adapter (NULL: none) is copied: training may go on. */
+FPO_API int32_t fpo_generation_create(const fpo_language_model *model, fpo_lora *lora,
+                                      const fpo_generation_config *config, size_t n,
+                                      const int64_t *offsets, const int32_t *tokens,
+                                      size_t stop_count, const int32_t *stop_tokens,
+                                      const uint64_t *keys, fpo_generation **out);
+FPO_API void fpo_generation_destroy(fpo_generation *generation);
+
+/* Up to `steps` steps: each gives every candidate that is decoded at the time one token. `*running`
+ * (may be NULL) is how many candidates are not finished; 0 is the end. */
+FPO_API int32_t fpo_generation_step(fpo_generation *generation, int64_t steps, int64_t *running);
+
+/* What there is so far, candidate j of prompt i in row i * candidates + j: lengths (rows), tokens and
+ * log_p (rows, max_new_tokens) with -1 and 0 beyond a row's length, reasons (rows) FPO_FINISH_...;
+ * any may be NULL. A stop token is part of its row. log_p is the model's own, whatever temperature,
+ * top_k, top_p and min_new_tokens do: that of fpo_language_model_log_probabilities(). */
+enum { FPO_FINISH_RUNNING = 0, FPO_FINISH_STOP = 1, FPO_FINISH_LENGTH = 2 };
+FPO_API int32_t fpo_generation_results(const fpo_generation *generation, int64_t *lengths,
+                                       int32_t *tokens, double *log_p, int32_t *reasons);
 
 /* -------------------------------------------------------------------- Environments */
 

@@ -35,6 +35,7 @@ public func fpo_status_name(_ status: Int32) -> UnsafePointer<CChar>? {
     case FPO_ERR_SINGULAR: text("singular")
     case FPO_ERR_CONVERGENCE: text("convergence")
     case FPO_ERR_CPU: text("cpu")
+    case FPO_ERR_STATE: text("state")
     case FPO_ERR_INTERNAL: text("internal")
     default: text("unknown")
     }
@@ -56,17 +57,25 @@ public func fpo_build_info(
             ("threads", "\(ThreadPool.shared.count)"), ("blas", BLAS.configuration),
             ("blas_core", BLAS.core),
         ]
-        let info = Array(pairs.map { "\($0)=\($1)\n" }.joined().utf8)
-        // More than Int.max comes as a negative number.
-        let room = capacity < 0 ? Int.max : capacity
-        if room > 0 {
-            let target = try unwrap(buffer, "buffer")
-            let count = min(info.count, room - 1)
-            for i in 0..<count { target[i] = CChar(bitPattern: info[i]) }
-            target[count] = 0
-        }
-        needed?.pointee = info.count + 1
+        try write(pairs.map { "\($0)=\($1)\n" }.joined(), buffer, capacity, needed)
     }
+}
+
+/// Copies at most `capacity` bytes of a text with a final NUL to the caller's buffer.
+func write(
+    _ text: String, _ buffer: UnsafeMutablePointer<CChar>?, _ capacity: Int,
+    _ needed: UnsafeMutablePointer<Int>?
+) throws(Failure) {
+    let bytes = Array(text.utf8)
+    // More than Int.max comes as a negative number.
+    let room = capacity < 0 ? Int.max : capacity
+    if room > 0 {
+        let target = try unwrap(buffer, "buffer")
+        let count = min(bytes.count, room - 1)
+        for i in 0..<count { target[i] = CChar(bitPattern: bytes[i]) }
+        target[count] = 0
+    }
+    needed?.pointee = bytes.count + 1
 }
 
 @c @implementation

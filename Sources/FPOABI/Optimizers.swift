@@ -28,7 +28,7 @@ private final class OptimizerState: @unchecked Sendable {
     }
 }
 
-private var defaults: fpo_optimizer_config {
+var optimizerDefaults: fpo_optimizer_config {
     let adam = Adam<Double>(), sgd = SGD<Double>()
     return fpo_optimizer_config(
         struct_size: UInt32(MemoryLayout<fpo_optimizer_config>.size),
@@ -42,7 +42,7 @@ public func fpo_optimizer_config_init(
     _ config: UnsafeMutablePointer<fpo_optimizer_config>?, _ struct_size: UInt32
 ) -> Int32 {
     boundary { () throws(Failure) in
-        try fill(config, struct_size, with: defaults, "fpo_optimizer_config")
+        try fill(config, struct_size, with: optimizerDefaults, "fpo_optimizer_config")
     }
 }
 
@@ -52,10 +52,10 @@ public func fpo_optimizer_create(
     _ out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> Int32 {
     boundary { () throws(Failure) in
-        let config = try read(config, over: defaults, "config")
+        let config = try read(config, over: optimizerDefaults, "config")
         let out = try unwrap(out, "out")
         try requireSize(count, "count")
-        let rule = try rule(config)
+        let rule = try optimizerRule(config, of: Double.self)
         let state = try attempt { () throws(NumericsError) in
             try OptimizerState(rule, count: count)
         }
@@ -63,7 +63,10 @@ public func fpo_optimizer_create(
     }
 }
 
-private func rule(_ config: fpo_optimizer_config) throws(Failure) -> any Optimizer<Double> {
+/// The rule that a config stands for, checked.
+func optimizerRule<Element: Scalar>(
+    _ config: fpo_optimizer_config, of: Element.Type
+) throws(Failure) -> any Optimizer<Element> {
     try requirePositive(config.learning_rate, "learning_rate")
     try requireFraction(config.beta1, "beta1")
     try requireFraction(config.beta2, "beta2")
@@ -72,18 +75,18 @@ private func rule(_ config: fpo_optimizer_config) throws(Failure) -> any Optimiz
     try requireNonnegative(config.weight_decay, "weight_decay")
     switch Int(config.kind) {
     case FPO_OPTIMIZER_SGD:
-        var sgd = SGD<Double>()
-        sgd.learningRate = config.learning_rate
-        sgd.momentum = config.momentum
-        sgd.weightDecay = config.weight_decay
+        var sgd = SGD<Element>()
+        sgd.learningRate = Element(config.learning_rate)
+        sgd.momentum = Element(config.momentum)
+        sgd.weightDecay = Element(config.weight_decay)
         return sgd
     case FPO_OPTIMIZER_ADAM, FPO_OPTIMIZER_ADAMW:
-        var adam = Adam<Double>()
-        adam.learningRate = config.learning_rate
+        var adam = Adam<Element>()
+        adam.learningRate = Element(config.learning_rate)
         adam.beta1 = config.beta1
         adam.beta2 = config.beta2
-        adam.epsilon = config.epsilon
-        adam.weightDecay = config.weight_decay
+        adam.epsilon = Element(config.epsilon)
+        adam.weightDecay = Element(config.weight_decay)
         adam.decay = Int(config.kind) == FPO_OPTIMIZER_ADAM ? .coupled : .decoupled
         return adam
     default:

@@ -114,21 +114,7 @@ public func fpo_reward_model_tensor(
     _ model: OpaquePointer?, _ index: Int32, _ out: UnsafeMutablePointer<fpo_tensor>?
 ) -> Int32 {
     use(model) { state throws(Failure) in
-        let out = try unwrap(out, "out")
-        let tensors = state.model.layout.tensors
-        try require(
-            index >= 0 && index < tensors.count, FPO_ERR_DOMAIN,
-            "index: \(index), but the model has \(tensors.count) tensors")
-        let tensor = tensors[Int(index)]
-        var result = fpo_tensor()
-        result.rows = Int64(tensor.rows)
-        result.columns = Int64(tensor.columns)
-        result.offset = Int64(tensor.offset)
-        withUnsafeMutableBytes(of: &result.name) { name in
-            // The longest, "net.128.weight", leaves room for the final NUL.
-            for (i, byte) in tensor.name.utf8.prefix(name.count - 1).enumerated() { name[i] = byte }
-        }
-        out.pointee = result
+        try describe(state.model.layout.tensors, index, out, "model")
     }
 }
 

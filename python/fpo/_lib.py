@@ -89,6 +89,58 @@ class Tensor(Structure):
     ]
 
 
+class LanguageModelConfig(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("storage", c_int32),
+        ("vocab_size", c_int32),
+        ("hidden_size", c_int32),
+        ("intermediate_size", c_int32),
+        ("num_hidden_layers", c_int32),
+        ("num_attention_heads", c_int32),
+        ("num_key_value_heads", c_int32),
+        ("head_dim", c_int32),
+        ("max_position_embeddings", c_int32),
+        ("tie_word_embeddings", c_int32),
+        ("qkv_bias", c_int32),
+        ("rope_type", c_int32),
+        ("rope_original_max_position_embeddings", c_int32),
+        ("rms_norm_eps", c_double),
+        ("rope_theta", c_double),
+        ("rope_factor", c_double),
+        ("rope_low_freq_factor", c_double),
+        ("rope_high_freq_factor", c_double),
+    ]
+
+
+class LoraConfig(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("rank", c_int32),
+        ("targets", c_int32),
+        ("rslora", c_int32),
+        ("recompute", c_int32),
+        ("reserved", c_int32),
+        ("alpha", c_double),
+        ("dropout", c_double),
+    ]
+
+
+class GenerationConfig(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("candidates", c_int32),
+        ("max_new_tokens", c_int32),
+        ("min_new_tokens", c_int32),
+        ("greedy", c_int32),
+        ("top_k", c_int32),
+        ("max_batch", c_int32),
+        ("reserved", c_int32),
+        ("temperature", c_double),
+        ("top_p", c_double),
+    ]
+
+
 class Environment(Structure):
     _fields_ = [
         ("struct_size", c_uint32),
@@ -279,6 +331,59 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
         + (ADDRESS, ADDRESS, SIZE, ADDRESS, I32)
         + (ADDRESS, ADDRESS, SIZE)
     ),
+    # Language models
+    "fpo_language_model_config_init": (STATUS, POINTER(LanguageModelConfig), U32),
+    "fpo_language_model_create": (STATUS, POINTER(LanguageModelConfig), POINTER(c_void_p)),
+    "fpo_language_model_destroy": (None, ADDRESS),
+    "fpo_language_model_tensor": (STATUS, ADDRESS, I32, POINTER(Tensor)),
+    "fpo_language_model_load": (
+        (STATUS, ADDRESS, TEXT, I64, I64) + (I64, I64, I32, ADDRESS, SIZE)
+    ),
+    "fpo_language_model_missing": (STATUS, ADDRESS, ADDRESS, SIZE, POINTER(c_size_t)),
+    "fpo_language_model_finish": (STATUS, ADDRESS),
+    "fpo_language_model_bytes": (STATUS, ADDRESS, COUNT),
+    "fpo_lora_config_init": (STATUS, POINTER(LoraConfig), U32),
+    "fpo_lora_create": (STATUS, ADDRESS, POINTER(LoraConfig), POINTER(c_void_p)),
+    "fpo_lora_destroy": (None, ADDRESS),
+    "fpo_lora_parameter_count": (STATUS, ADDRESS, COUNT),
+    "fpo_lora_tensor": (STATUS, ADDRESS, I32, POINTER(Tensor)),
+    "fpo_lora_initialize": (STATUS, ADDRESS, U64),
+    "fpo_lora_get_parameters": (STATUS, ADDRESS, ADDRESS),
+    "fpo_lora_set_parameters": (STATUS, ADDRESS, ADDRESS),
+    "fpo_lora_get_gradient": (STATUS, ADDRESS, ADDRESS),
+    "fpo_lora_set_gradient": (STATUS, ADDRESS, ADDRESS),
+    "fpo_lora_scale_gradient": (STATUS, ADDRESS, REAL),
+    "fpo_lora_gradient_norm": (STATUS, ADDRESS, ADDRESS),
+    "fpo_lora_step": (STATUS, ADDRESS, POINTER(OptimizerConfig)),
+    "fpo_lora_save": (STATUS, ADDRESS, ADDRESS, SIZE, POINTER(c_size_t)),
+    "fpo_lora_load": (STATUS, ADDRESS, ADDRESS, SIZE),
+    "fpo_language_model_log_probabilities": (
+        (STATUS, ADDRESS, ADDRESS, SIZE) + (ADDRESS, ADDRESS) + (ADDRESS, ADDRESS, ADDRESS)
+    ),
+    "fpo_language_model_continuations": (
+        (STATUS, ADDRESS, ADDRESS, SIZE, ADDRESS, SIZE)
+        + (ADDRESS, ADDRESS)
+        + (ADDRESS, ADDRESS, ADDRESS)
+    ),
+    "fpo_language_model_hidden_states": (
+        (STATUS, ADDRESS, ADDRESS, I32, I32, SIZE) + (ADDRESS, ADDRESS) + (ADDRESS, SIZE)
+    ),
+    "fpo_language_model_logits": (STATUS, ADDRESS, ADDRESS, SIZE, ADDRESS, ADDRESS, SIZE),
+    "fpo_lora_loss": (
+        (STATUS, ADDRESS, SIZE, ADDRESS, ADDRESS) + (ADDRESS, U64, ADDRESS, ADDRESS)
+    ),
+    "fpo_lora_forward": (
+        (STATUS, ADDRESS, SIZE, ADDRESS, ADDRESS) + (ADDRESS, U64, ADDRESS, ADDRESS)
+    ),
+    "fpo_lora_backward": (STATUS, ADDRESS, ADDRESS),
+    "fpo_generation_config_init": (STATUS, POINTER(GenerationConfig), U32),
+    "fpo_generation_create": (
+        (STATUS, ADDRESS, ADDRESS, POINTER(GenerationConfig), SIZE, ADDRESS, ADDRESS)
+        + (SIZE, ADDRESS, ADDRESS, POINTER(c_void_p))
+    ),
+    "fpo_generation_destroy": (None, ADDRESS),
+    "fpo_generation_step": (STATUS, ADDRESS, I64, COUNT),
+    "fpo_generation_results": (STATUS, ADDRESS, ADDRESS, ADDRESS, ADDRESS, ADDRESS),
     # Environments
     "fpo_environment_init": (STATUS, POINTER(Environment), U32, I32),
     "fpo_penalty_init": (STATUS, POINTER(Penalty), U32, I32),
@@ -393,6 +498,9 @@ def initialized(struct: type[Any], *arguments: int) -> Any:
     names = {
         UtilityFilterConfig: "fpo_utility_filter_config_init",
         OptimizerConfig: "fpo_optimizer_config_init",
+        LanguageModelConfig: "fpo_language_model_config_init",
+        LoraConfig: "fpo_lora_config_init",
+        GenerationConfig: "fpo_generation_config_init",
         Environment: "fpo_environment_init",
         Penalty: "fpo_penalty_init",
         SimulationInputs: "fpo_simulation_inputs_init",

@@ -25,6 +25,7 @@ __all__ = [
     "OutOfMemoryError",
     "ShapeError",
     "SingularError",
+    "StateError",
     "error_of_status",
 ]
 
@@ -115,6 +116,12 @@ class CpuError(FpoError, RuntimeError):
     status = 12
 
 
+class StateError(FpoError, RuntimeError):
+    """Calls out of order: the object is not ready for this one."""
+
+    status = 13
+
+
 class InternalError(FpoError, RuntimeError):
     """A fault of the library itself."""
 
@@ -144,6 +151,7 @@ _BY_STATUS: dict[int, type[FpoError]] = {
         SingularError,
         ConvergenceError,
         CpuError,
+        StateError,
         InternalError,
     )
 }

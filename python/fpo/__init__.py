@@ -12,7 +12,7 @@ numbers are computed by ``libfpo``, a Swift library behind ``fpo.h``.
 
 from __future__ import annotations
 
-from . import errors, estimators, models, numerics, optimizers, penalties, plot, random
+from . import data, errors, estimators, models, numerics, optimizers, penalties, plot, random
 from ._lib import build_info, library_path
 from ._lib import lib as _library
 from .environments import Environment, LinearEnvironment, NeuralEnvironment
@@ -49,6 +49,7 @@ __all__ = [
     "UtilityFilter",
     "__version__",
     "build_info",
+    "data",
     "errors",
     "estimators",
     "get_num_threads",

@@ -289,6 +289,13 @@ FPO_API int32_t fpo_optimizer_create(const fpo_optimizer_config *config, size_t 
 /* One step on `count` parameters, in place. Nothing changes on failure. */
 FPO_API int32_t fpo_optimizer_step(fpo_optimizer *optimizer, double *parameters,
                                    const double *gradient);
+/* From the next step on. */
+FPO_API int32_t fpo_optimizer_set_learning_rate(fpo_optimizer *optimizer, double learning_rate);
+/* Moments and the number of steps, not the settings; two calls, as for fpo_build_info(). An
+ * optimiser of the same kind and count goes on from them bit for bit; FPO_ERR_FORMAT for others. */
+FPO_API int32_t fpo_optimizer_save(fpo_optimizer *optimizer, void *buffer, size_t capacity,
+                                   size_t *needed);
+FPO_API int32_t fpo_optimizer_load(fpo_optimizer *optimizer, const void *bytes, size_t size);
 FPO_API void fpo_optimizer_destroy(fpo_optimizer *optimizer);
 
 /* ------------------------------------------------------------------- Reward models */

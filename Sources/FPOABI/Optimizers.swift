@@ -5,12 +5,16 @@ import FPOTraining
 /// An optimiser, the vectors that it remembers and the number of steps that it has made. One
 /// thread at a time is inside (``Handle``).
 private final class OptimizerState: @unchecked Sendable {
-    let rule: any Optimizer<Double>
+    var config: fpo_optimizer_config
+    var rule: any Optimizer<Double>
     let count: Int
     var steps = 0
-    private let memory: Buffer<Double>
+    let memory: Buffer<Double>
 
-    init(_ rule: any Optimizer<Double>, count: Int) throws(NumericsError) {
+    init(
+        _ config: fpo_optimizer_config, _ rule: any Optimizer<Double>, count: Int
+    ) throws(NumericsError) {
+        self.config = config
         self.rule = rule
         self.count = count
         memory = try Buffer(rule.momentCount, count)
@@ -57,7 +61,7 @@ public func fpo_optimizer_create(
         try requireSize(count, "count")
         let rule = try optimizerRule(config, of: Double.self)
         let state = try attempt { () throws(NumericsError) in
-            try OptimizerState(rule, count: count)
+            try OptimizerState(config, rule, count: count)
         }
         out.pointee = Handle.create(state)
     }
@@ -112,6 +116,88 @@ public func fpo_optimizer_step(
             _ = try finiteInput(UnsafePointer(parameters), count: state.count, "parameters")
             let gradient = try finiteInput(gradient, count: state.count, "gradient")
             state.step(parameters, gradient)
+        }
+    }
+}
+
+@c @implementation
+public func fpo_optimizer_set_learning_rate(
+    _ optimizer: OpaquePointer?, _ learning_rate: Double
+) -> Int32 {
+    boundary { () throws(Failure) in
+        try Handle<OptimizerState>.use(optimizer, "optimizer") { state throws(Failure) in
+            var config = state.config
+            config.learning_rate = learning_rate
+            state.rule = try rule(config)
+            state.config = config
+        }
+    }
+}
+
+// MARK: Saving
+
+/// What stands before the moments of a saved optimiser.
+private struct SavedOptimizer: BitwiseCopyable {
+    static let magic: UInt64 = 0x3130_4F5F_4F50_465F  // "_FPO_O01"
+
+    var magic = SavedOptimizer.magic
+    var steps: UInt64
+    var count: UInt64
+    var moments: UInt64
+}
+
+@c @implementation
+public func fpo_optimizer_save(
+    _ optimizer: OpaquePointer?, _ buffer: UnsafeMutableRawPointer?, _ capacity: Int,
+    _ needed: UnsafeMutablePointer<Int>?
+) -> Int32 {
+    boundary { () throws(Failure) in
+        try Handle<OptimizerState>.use(optimizer, "optimizer") { state throws(Failure) in
+            let head = MemoryLayout<SavedOptimizer>.size
+            let size = head + 8 * state.count * state.rule.momentCount
+            needed?.pointee = size
+            guard let buffer else {
+                try require(capacity == 0, FPO_ERR_NULL, "buffer: NULL")
+                try require(needed != nil, FPO_ERR_NULL, "needed: NULL, and so is buffer")
+                return
+            }
+            try require(
+                capacity >= size, FPO_ERR_SHAPE,
+                "capacity: \(UInt(bitPattern: capacity)) bytes, but \(size) are needed")
+            let header = SavedOptimizer(
+                steps: UInt64(state.steps), count: UInt64(state.count),
+                moments: UInt64(state.rule.momentCount))
+            buffer.storeBytes(of: header, as: SavedOptimizer.self)
+            (buffer + head).copyMemory(from: state.memory.base, byteCount: size - head)
+        }
+    }
+}
+
+@c @implementation
+public func fpo_optimizer_load(
+    _ optimizer: OpaquePointer?, _ bytes: UnsafeRawPointer?, _ size: Int
+) -> Int32 {
+    boundary { () throws(Failure) in
+        let bytes = try unwrap(bytes, "bytes")
+        try Handle<OptimizerState>.use(optimizer, "optimizer") { state throws(Failure) in
+            let head = MemoryLayout<SavedOptimizer>.size
+            try require(
+                size >= head, FPO_ERR_FORMAT, "bytes: \(size) of them are no saved optimiser")
+            let header = bytes.loadUnaligned(as: SavedOptimizer.self)
+            try require(
+                header.magic == SavedOptimizer.magic, FPO_ERR_FORMAT,
+                "bytes: not a saved optimiser of this version")
+            try require(
+                header.count == UInt64(state.count)
+                    && header.moments == UInt64(state.rule.momentCount),
+                FPO_ERR_FORMAT, "bytes: saved from an optimiser of another kind or count")
+            try require(
+                size == head + 8 * state.count * state.rule.momentCount
+                    && header.steps < 1 << 62,
+                FPO_ERR_FORMAT, "bytes: truncated or damaged")
+            state.steps = Int(header.steps)
+            UnsafeMutableRawPointer(state.memory.base)
+                .copyMemory(from: bytes + head, byteCount: size - head)
         }
     }
 }

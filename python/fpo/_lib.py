@@ -299,6 +299,9 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "fpo_optimizer_config_init": (STATUS, POINTER(OptimizerConfig), U32),
     "fpo_optimizer_create": (STATUS, POINTER(OptimizerConfig), SIZE, POINTER(c_void_p)),
     "fpo_optimizer_step": (STATUS, ADDRESS, ADDRESS, ADDRESS),
+    "fpo_optimizer_set_learning_rate": (STATUS, ADDRESS, REAL),
+    "fpo_optimizer_save": (STATUS, ADDRESS, ADDRESS, SIZE, POINTER(c_size_t)),
+    "fpo_optimizer_load": (STATUS, ADDRESS, ADDRESS, SIZE),
     "fpo_optimizer_destroy": (None, ADDRESS),
     # Reward models
     "fpo_reward_model_create_linear": (STATUS, I64, I32, POINTER(c_void_p)),

@@ -51,6 +51,29 @@ class Optimizer(_lib.Handle):
         slope = np.ascontiguousarray(_arrays.real("gradient", gradient, parameters.shape))
         _lib.lib.fpo_optimizer_step(self.pointer, _lib.address(parameters), _lib.address(slope))
 
+    def set_learning_rate(self, value: float) -> None:
+        """Changes the learning rate, above 0, from the next step on."""
+        _lib.lib.fpo_optimizer_set_learning_rate(
+            self.pointer, _arrays.scalar("learning_rate", value)
+        )
+
+    def state(self) -> bytes:
+        """Moments and number of steps; `restore` goes on from them bit for bit."""
+        return _lib.sized_bytes(_lib.lib.fpo_optimizer_save, self.pointer)
+
+    def restore(self, state: bytes) -> None:
+        """Goes back to a `state` of an optimiser of the same kind and count.
+
+        Raises
+        ------
+        FormatError
+            The bytes are those of another one, or damaged.
+        """
+        if not isinstance(state, (bytes, bytearray)):
+            raise DTypeError(f"state: expected bytes, got {type(state).__name__}")
+        data = np.frombuffer(bytes(state), dtype=np.uint8)
+        _lib.lib.fpo_optimizer_load(self.pointer, _lib.address(data), data.size)
+
 
 class SGD(Optimizer):
     """Gradient descent with momentum; `weight_decay` is added to the gradient.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from fpo import SGD, Adam, AdamW
-from fpo.errors import DomainError, DTypeError, NonFiniteError, ShapeError
+from fpo.errors import DomainError, DTypeError, FormatError, NonFiniteError, ShapeError
 
 
 def gradients(steps: int = 30, count: int = 7) -> np.ndarray:
@@ -70,3 +70,41 @@ def test_nothing_changes_on_failure() -> None:
 def test_settings_are_checked(settings: dict[str, float]) -> None:
     with pytest.raises(DomainError, match=next(iter(settings))):
         Adam(3, **settings)
+
+
+@pytest.mark.parametrize("kind", [SGD, Adam, AdamW])
+def test_a_restored_optimizer_goes_on_bit_for_bit(kind):
+    draw = np.random.default_rng(0)
+    gradients = draw.standard_normal((6, 5))
+    first, x = kind(5, learning_rate=0.1), np.ones(5)
+    for gradient in gradients[:3]:
+        first.step(x, gradient)
+    second, y = kind(5, learning_rate=0.1), x.copy()
+    second.restore(first.state())
+    for gradient in gradients[3:]:
+        first.step(x, gradient)
+        second.step(y, gradient)
+    np.testing.assert_array_equal(x, y)
+
+
+def test_a_state_of_another_optimizer_is_refused():
+    adam = Adam(5)
+    for other in (Adam(4), SGD(5)):
+        with pytest.raises(FormatError, match="another kind or count"):
+            other.restore(adam.state())
+    with pytest.raises(FormatError, match="truncated"):
+        adam.restore(adam.state()[:-1])
+    with pytest.raises(FormatError, match="no saved"):
+        adam.restore(b"short")
+    with pytest.raises(FormatError, match="this version"):
+        adam.restore(bytes(len(adam.state())))
+
+
+def test_the_learning_rate_can_change():
+    sgd, x = SGD(1, learning_rate=1.0), np.zeros(1)
+    sgd.step(x, [1.0])
+    sgd.set_learning_rate(0.25)
+    sgd.step(x, [1.0])
+    assert x[0] == -1.25
+    with pytest.raises(DomainError, match="learning_rate"):
+        sgd.set_learning_rate(0.0)

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from .config import IterativeRLHFConfig
+from .trainer import IterativeRLHFTrainer
 
-__all__ = ["IterativeRLHFConfig"]
+__all__ = ["IterativeRLHFConfig", "IterativeRLHFTrainer"]

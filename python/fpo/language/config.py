@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import types
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from typing import Any, Self, get_args, get_origin, get_type_hints
 from .. import _arrays
 from .._configuration import one_of, unknown_name
 from ..errors import ArgumentError, DomainError, DTypeError
+from ..penalties import Penalty
 from ..sweep_file import parsed
 
 __all__ = ["IterativeRLHFConfig", "METHODS"]
@@ -220,6 +222,31 @@ class IterativeRLHFConfig:
     def targets(self) -> tuple[str, ...]:
         """`lora_targets`, split."""
         return tuple(one.strip() for one in self.lora_targets.split(",") if one.strip())
+
+    def learning_rate_factor(self, round_: int) -> float:
+        """What warm-up and schedule multiply the learning rates by in round `round_`, from 0."""
+        if round_ < self.warmup:
+            return (round_ + 1) / self.warmup
+        done = (round_ - self.warmup) / max(self.steps - self.warmup, 1)
+        if self.schedule == "linear":
+            return 1 - done
+        if self.schedule == "cosine":
+            return 0.5 * (1 + math.cos(math.pi * done))
+        return 1.0
+
+    def with_penalty(self, penalty: str | Penalty | None) -> Self:
+        """A copy with the penalty of a name, or of an object, whose weight becomes gamma."""
+        if penalty is None:
+            return self
+        if isinstance(penalty, str):
+            return self.replace(penalty=penalty)
+        given = {
+            "gamma": penalty.weight,
+            "kappa": getattr(penalty, "kappa", None),
+            "damping": getattr(penalty, "damping", None),
+        }
+        changes = {name: value for name, value in given.items() if value is not None}
+        return self.replace(penalty=penalty.kind, **changes)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:

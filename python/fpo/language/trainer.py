@@ -1,0 +1,406 @@
+"""The loop: generate, score, choose, label, train the policy, retrain the reward model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import numerics, random
+from ..errors import ArgumentError, NonFiniteError
+from ..penalties import Penalty
+from .config import IterativeRLHFConfig
+from .metrics import Clock, Row, bar, completion_metrics, numbers
+from .model import Completion
+from .oracles import Answers, Oracle, as_oracle
+from .policy import LlamaPolicy
+from .prompting import chat_prompt, order
+from .questions import read_prompts
+from .replay import Replay
+from .rewarding import TextRewardModel
+from .run_directory import RunDirectory
+from .scoring import Candidates, Labels, Scores, score
+from .tracking import trackers
+
+__all__ = ["IterativeRLHFTrainer"]
+
+Array = NDArray[np.float64]
+
+# Children of a run's key, and of a round's.
+_ORDER, _ROUNDS, _PRETRAINING = 0, 1, 2
+_CANDIDATES, _REFERENCE, _SCORING, _REWARD_TRAINING, _POLICY_TRAINING, _REPLAY = range(6)
+
+
+class IterativeRLHFTrainer:
+    """Iterative RLHF of a language model, with a penalty against alignment collapse.
+
+    Each round draws `candidates` answers of the policy and a reference answer of its base model,
+    takes the candidate of the highest ``reward - penalty`` as the winner, has winner and reference
+    labelled by the oracle, raises the winner's likelihood under the policy, and fits the reward
+    model to the label by soft Bradley-Terry. Gauthier, Bach and Jordan, arXiv:2605.04266.
+
+    >>> trainer = fpo.IterativeRLHFTrainer(policy, reward_model, oracle, penalty="residual")
+    >>> rows = trainer.train()
+
+    Parameters
+    ----------
+    policy
+        A `LlamaPolicy`; its base is the reference.
+    reward_model
+        A `HeadReward`, or another `TextRewardModel`.
+    oracle
+        An `Oracle`, or a function ``(question, answers) -> utilities``.
+    penalty
+        "myopic", "practical", "relaxed", "residual", "exact", "leash", "best-of-n", or an
+        `fpo.Penalty`, whose weight becomes gamma; None leaves the config's.
+    config
+        All settings; `IterativeRLHFConfig` has the published defaults.
+    prompts
+        Questions; None reads those that the config names.
+    """
+
+    def __init__(
+        self,
+        policy: LlamaPolicy,
+        reward_model: TextRewardModel,
+        oracle: Oracle | Callable[[str, list[str]], Sequence[float]],
+        penalty: str | Penalty | None = None,
+        config: IterativeRLHFConfig | None = None,
+        prompts: Sequence[str] | None = None,
+    ):
+        self.config = (config or IterativeRLHFConfig()).with_penalty(penalty)
+        self.policy, self.reward_model, self.oracle = policy, reward_model, as_oracle(oracle)
+        questions = read_prompts(self.config.prompts) if prompts is None else list(prompts)
+        if not questions:
+            raise ArgumentError("prompts: expected at least one")
+        self._key = random.key(self.config.seed)
+        shuffle = random.fold(self._key, _ORDER) if self.config.shuffle_prompts else None
+        self.questions = order(questions, self.config.steps, shuffle)
+        self._pool = questions
+        context = policy.architecture.context
+        if self.config.max_prompt_tokens + self.config.max_new_tokens > context:
+            raise ArgumentError(
+                f"max_prompt_tokens: {self.config.max_prompt_tokens} and max_new_tokens "
+                f"{self.config.max_new_tokens} do not fit into the model's context of {context}"
+            )
+        self.round = 0
+        self.labels_bought = 0
+        self._labels = Labels(self.config.label_buffer)
+        self._replay = Replay()
+        self._fresh = True
+
+    # ----------------------------------------------------------------------------- running
+
+    def train(
+        self, *, resume: bool = True, progress: bool = True, rounds: int | None = None
+    ) -> list[Row]:
+        """Plays the rounds that are left, and returns the metrics of all.
+
+        With `output` set in the config, every round leaves a checkpoint; the run goes on from the
+        last one, bit for bit, after Ctrl-C or a kill. Ctrl-C raises `KeyboardInterrupt`.
+
+        Parameters
+        ----------
+        resume
+            Go on with what the output folder holds; False starts afresh.
+        rounds
+            At most so many now.
+        """
+        files = RunDirectory(self.config.output) if self.config.output else None
+        if files is not None and files.open(self.config.to_dict(), fresh=not resume):
+            self.round, state = files.load()
+            self.restore(state)
+        rows = files.rows() if files is not None else []
+        if self._fresh and self.round == 0:
+            self._pretrain(progress)
+            if files is not None:
+                files.save(0, self.state())
+        self._fresh = False
+        end = self.config.steps if rounds is None else min(self.round + rounds, self.config.steps)
+        sinks = trackers(self.config)
+        try:
+            for _ in bar(range(self.round, end), self.round, progress, self.config.penalty):
+                row, sample = self.step()
+                rows.append(row)
+                for sink in sinks:
+                    sink.log(row["step"], numbers(row))
+                if files is not None:
+                    files.append("log.jsonl", row)
+                    files.append("samples.jsonl", sample)
+                    every = self.config.checkpoint_every
+                    if (every and self.round % every == 0) or self.round == self.config.steps:
+                        files.save(self.round, self.state(), self._changed(every))
+        finally:
+            for sink in sinks:
+                sink.close()
+        if files is not None and self.round == self.config.steps:
+            self.policy.save_adapter(Path(self.config.output) / "adapter")
+        return rows
+
+    def _changed(self, every: int) -> set[str] | None:
+        """The parts of the state that the last round has changed; the adapter only by a step."""
+        if every != 1 or self.round % self.config.accumulation == 0:
+            return None
+        return {"gradient", "reward", "labels", "replay", "counters"}
+
+    # ------------------------------------------------------------------------------- rounds
+
+    def step(self) -> tuple[Row, Row]:
+        """One round: its metrics, and what was said in it."""
+        config, clock = self.config, Clock()
+        key = random.fold(random.fold(self._key, _ROUNDS), self.round)
+        question = self.questions[self.round]
+        prompt = self._prompt(question)
+        drawn = self._generate(
+            self.policy, prompt, config.candidates, random.fold(key, _CANDIDATES)
+        )
+        [reference] = self._generate(self.policy.base, prompt, 1, random.fold(key, _REFERENCE))
+        texts = [self._text(one) for one in drawn]
+        kept = [i for i, text in enumerate(texts) if text.strip()]
+        clock.lap("generate")
+        row: Row = {"step": self.round + 1, **completion_metrics(drawn)}
+        if not kept:  # as published: nothing to learn from
+            self._end_round(row, clock)
+            return row, {"step": self.round, "prompt": question, "skipped": True}
+
+        candidates = [drawn[i] for i in kept]
+        answers = self._answers(question, prompt, [*candidates, reference])
+        n = len(candidates)
+        base = np.array([float(one.sum()) for one in answers.log_p[:n]])
+        log_ratio = np.array([float(one.log_probabilities.sum()) for one in candidates]) - base
+        clock.lap("oracle")
+
+        reading = self.reward_model.read([question] * (n + 1), answers.texts)
+        scores, rewards, utilities, features = self._score(key, reading, answers, log_ratio)
+        winner = int(np.argmax(scores.score))
+        clock.lap("reward")
+        known = {winner, n} if utilities is None else set(range(n + 1))
+        if utilities is None:
+            utilities = np.full(n + 1, np.nan)
+            utilities[[winner, n]] = self._utilities(answers.rows([winner, n]))
+        self.labels_bought += len(known)
+        log_odds, label = self._label(utilities, winner, n)
+        clock.lap("oracle")
+
+        reward_loss = self._learn_reward(key, reading.rows([winner]), reading.rows([n]), label)
+        self._labels.add(features[winner] - features[n], log_odds)
+        clock.lap("reward")
+        loss = self._learn_policy(key, prompt, candidates[winner].tokens)
+        row |= self._optimise()
+        clock.lap("train")
+
+        margin = float(rewards[winner] - rewards[n])
+        believed = float(numerics.sigmoid(np.array([margin]))[0])
+        row |= {
+            "loss": loss,
+            "reward_loss": reward_loss,
+            "objective/kl": float(log_ratio.mean()),
+            "kl": float(log_ratio.sum() / sum(len(one.tokens) for one in candidates)),
+            "rewards/chosen": float(rewards[winner]),
+            "rewards/rejected": float(rewards[n]),
+            "rewards/margins": margin,
+            "rewards/mean": float(rewards[:n].mean()),
+            "rewards/std": float(rewards[:n].std()),
+            "rewards/accuracies": float((margin > 0) == (log_odds > 0)),
+            "utility/winner": float(utilities[winner]),
+            "utility/reference": float(utilities[n]),
+            "fpo/penalty": float(scores.penalty[winner]),
+            "fpo/penalty_share": scores.share,
+            "fpo/overconfidence": believed - label,
+            "fpo/labels": self.labels_bought,
+        }
+        if len(known) > 2:
+            row["utility/mean"] = float(utilities[:n].mean())
+        if scores.overconfidence is not None:
+            row["fpo/estimated_overconfidence"] = float(scores.overconfidence[winner])
+        self._end_round(row, clock)
+        sample = {
+            "step": self.round,
+            "prompt": question,
+            "winner": answers.texts[winner],
+            "reference": answers.texts[n],
+            "label": label,
+            "candidates": list(answers.texts[:n]),
+            "rewards": [float(one) for one in rewards[:n]],
+            "penalties": [float(one) for one in scores.penalty],
+        }
+        return row, sample
+
+    def _end_round(self, row: Row, clock: Clock) -> None:
+        self.round += 1
+        row |= clock.times()
+
+    def _prompt(self, question: str) -> list[int]:
+        of = self.config
+        return chat_prompt(
+            self.policy.tokenizer, question, max_tokens=of.max_prompt_tokens, system=of.system
+        )
+
+    def _text(self, completion: Completion) -> str:
+        return self.policy.tokenizer.decode(completion.tokens)
+
+    def _generate(self, model: Any, prompt: list[int], count: int, key: int) -> list[Completion]:
+        of = self.config
+        [answers] = model.generate(
+            [prompt],
+            candidates=count,
+            max_new_tokens=of.max_new_tokens,
+            min_new_tokens=of.min_new_tokens,
+            temperature=of.temperature,
+            top_p=of.top_p,
+            top_k=of.top_k,
+            key=key,
+        )
+        return list(answers)
+
+    def _answers(self, question: str, prompt: list[int], of: list[Completion]) -> Answers:
+        base = self.policy.base
+        needs_prompt = getattr(self.oracle, "reads_prompt_log_p", False)
+        before = base.log_probabilities([prompt])[0] if needs_prompt else np.zeros(len(prompt))
+        after = base.continuations(prompt, [one.tokens for one in of]).log_probabilities
+        return Answers(question, tuple(self._text(one) for one in of), before, tuple(after))
+
+    def _utilities(self, answers: Answers) -> Array:
+        utilities = np.asarray(self.oracle(answers), dtype=np.float64)
+        if utilities.shape != (len(answers.texts),) or not np.isfinite(utilities).all():
+            raise NonFiniteError(
+                f"oracle {self.oracle.name!r}: expected {len(answers.texts)} finite utilities, "
+                f"got {utilities}"
+            )
+        return utilities
+
+    def _label(self, utilities: Array, winner: int, reference: int) -> tuple[float, float]:
+        """The log-odds and the probability with which the oracle prefers one to the other."""
+        difference = float(utilities[winner] - utilities[reference])
+        log_odds = self.config.utility_scale * difference
+        return log_odds, float(numerics.sigmoid(np.array([log_odds]))[0])
+
+    def _score(
+        self, key: int, reading: Any, answers: Answers, log_ratio: Array
+    ) -> tuple[Scores, Array, Array | None, Array]:
+        """Scores of the candidates; rewards, utilities and features of all, the reference last."""
+        config, n = self.config, log_ratio.size
+        dropped = config.reward_dropout_rule == "published" and config.penalty == "myopic"
+        scoring = random.fold(key, _SCORING) if dropped else None
+        rewards = self.reward_model.rewards(reading, dropout_key=scoring)
+        if not np.isfinite(rewards).all():
+            raise NonFiniteError(f"round {self.round + 1}: a reward is not finite")
+        utilities, label = None, None
+        if config.penalty in ("relaxed", "exact"):
+            utilities = self._utilities(answers)
+            label = numerics.sigmoid(config.utility_scale * (utilities[:n] - utilities[n]))
+        gradients = self.reward_model.gradients(reading)
+        features = reading.features.astype(np.float64)
+        candidates = Candidates(
+            reward=rewards[:n],
+            reference_reward=float(rewards[n]),
+            gradients=gradients[:n],
+            reference_gradient=gradients[n],
+            features=features[:n],
+            reference_features=features[n],
+            log_ratio=log_ratio,
+            label=label,
+        )
+        return score(config, candidates, self._labels), rewards, utilities, features
+
+    # ----------------------------------------------------------------------------- learning
+
+    def _learn_reward(self, key: int, better: Any, reference: Any, label: float) -> float:
+        config = self.config
+        dropping = config.reward_dropout_rule != "off"
+        again = self._replay.draw(config.replay, random.fold(key, _REPLAY))
+        if config.replay:
+            self._replay.add(better, reference, label)
+        firsts, seconds, labels = again.with_first(better, reference, label)
+        return self.reward_model.learn(
+            firsts,
+            seconds,
+            labels,
+            1 / config.accumulation,
+            dropout_key=random.fold(key, _REWARD_TRAINING) if dropping else None,
+        )
+
+    def _learn_policy(self, key: int, prompt: list[int], answer: list[int]) -> float:
+        if self.config.penalty == "best-of-n":
+            return 0.0
+        tokens = [*prompt, *answer]
+        weights = np.zeros(len(tokens))
+        first = 1 if self.config.loss_on == "sequence" else len(prompt)
+        weights[first:] = 1 / (len(tokens) - first) / self.config.accumulation
+        loss = self.policy.loss([tokens], [weights], key=random.fold(key, _POLICY_TRAINING))
+        if not math.isfinite(loss):
+            raise NonFiniteError(f"round {self.round + 1}: the policy's loss is {loss}")
+        return loss * self.config.accumulation
+
+    def _optimise(self) -> Row:
+        """A step of both optimisers, at the end of each `accumulation` rounds."""
+        config = self.config
+        if (self.round + 1) % config.accumulation:
+            return {}
+        factor = config.learning_rate_factor(self.round)
+        row: Row = {}
+        if config.reward_learning_rate * factor > 0:
+            self.reward_model.step(config.reward_learning_rate * factor, config.weight_decay)
+        if config.penalty != "best-of-n" and config.policy_learning_rate * factor > 0:
+            row["grad_norm"] = self.policy.step(
+                config.policy_learning_rate * factor,
+                weight_decay=config.weight_decay,
+                max_grad_norm=config.max_grad_norm,
+            )
+            row["learning_rate"] = config.policy_learning_rate * factor
+        return row
+
+    def _pretrain(self, progress: bool) -> None:
+        """Fits a new head to comparisons of the base model's own answers."""
+        config = self.config
+        root = random.fold(self._key, _PRETRAINING)
+        questions = order(self._pool, config.reward_pretraining, random.fold(root, 2**32))
+        memory = Replay()
+        for i in bar(range(len(questions)), 0, progress, "reward model"):
+            prompt = self._prompt(questions[i])
+            pair = self._generate(self.policy.base, prompt, 2, random.fold(root, i))
+            if not all(self._text(one).strip() for one in pair):
+                continue
+            answers = self._answers(questions[i], prompt, pair)
+            reading = self.reward_model.read([questions[i]] * 2, answers.texts)
+            log_odds, label = self._label(self._utilities(answers), 0, 1)
+            memory.add(reading.rows([0]), reading.rows([1]), label)
+            features = reading.features.astype(np.float64)
+            self._labels.add(features[0] - features[1], log_odds)
+            self.labels_bought += 2
+        if not len(memory):
+            return
+        firsts, seconds, labels = memory.all()
+        for _ in range(config.reward_epochs):
+            self.reward_model.learn(firsts, seconds, labels, 1.0)
+            self.reward_model.step(config.reward_pretraining_rate, config.weight_decay)
+        self.reward_model.forget_moments()
+        if config.replay:
+            self._replay = memory
+
+    # ------------------------------------------------------------------------ save and resume
+
+    def state(self) -> dict[str, dict[str, NDArray[Any]]]:
+        """Everything that a round depends on, in parts; `restore` goes on from it bit for bit."""
+        return {
+            "adapter": {"bytes": np.frombuffer(self.policy.state(), dtype=np.uint8)},
+            "gradient": {"values": self.policy.gradient},
+            "reward": dict(self.reward_model.state()),
+            "labels": self._labels.state(),
+            "replay": self._replay.state(),
+            "counters": {"values": np.array([self.round, self.labels_bought])},
+        }
+
+    def restore(self, state: dict[str, dict[str, NDArray[Any]]]) -> None:
+        """Goes back to a `state`."""
+        self.policy.restore(state["adapter"]["bytes"].tobytes())
+        self.policy.gradient = state["gradient"]["values"]
+        self.reward_model.restore(state["reward"])
+        self._labels.restore(state["labels"])
+        self._replay.restore(state["replay"])
+        self.round, self.labels_bought = (int(one) for one in state["counters"]["values"])
+        self._fresh = False

@@ -128,7 +128,7 @@ public func fpo_optimizer_set_learning_rate(
         try Handle<OptimizerState>.use(optimizer, "optimizer") { state throws(Failure) in
             var config = state.config
             config.learning_rate = learning_rate
-            state.rule = try rule(config)
+            state.rule = try optimizerRule(config, of: Double.self)
             state.config = config
         }
     }

@@ -18,6 +18,13 @@ from ._lib import lib as _library
 from .environments import Environment, LinearEnvironment, NeuralEnvironment
 from .errors import FpoError
 from .estimators import UtilityFilter
+from .language import (
+    IterativeRLHFConfig,
+    IterativeRLHFTrainer,
+    LanguageModel,
+    LlamaPolicy,
+    LlamaReward,
+)
 from .models import LinearReward, MLPReward, RewardModel
 from .optimizers import SGD, Adam, AdamW
 from .penalties import Exact, Myopic, Penalty, Practical, Relaxed, Residual
@@ -33,8 +40,13 @@ __all__ = [
     "Environment",
     "Exact",
     "FpoError",
+    "IterativeRLHFConfig",
+    "IterativeRLHFTrainer",
+    "LanguageModel",
     "LinearEnvironment",
     "LinearReward",
+    "LlamaPolicy",
+    "LlamaReward",
     "MLPReward",
     "Myopic",
     "NeuralEnvironment",
@@ -53,6 +65,7 @@ __all__ = [
     "errors",
     "estimators",
     "get_num_threads",
+    "language",
     "library_path",
     "models",
     "numerics",

@@ -1,4 +1,4 @@
-"""The command line: ``fpo simulate``, ``fpo demo``, ``fpo env``, ``fpo sweep``.
+"""The command line: ``fpo simulate``, ``demo``, ``sweep``, ``train language``, ``env``.
 
 Exit codes: 0 done; 1 failed, or a cell of a sweep did; 2 wrong arguments; 130 interrupted.
 """
@@ -21,6 +21,7 @@ import numpy as np
 from . import __version__, demo, sweep_file
 from ._lib import build_info, library_path
 from .errors import ArgumentError, DTypeError, FpoError
+from .language import command
 from .penalties import Penalty
 from .simulation import simulate
 from .sweep import sweep
@@ -33,9 +34,9 @@ DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     parsed = _parser().parse_args(arguments)
-    command: Callable[[argparse.Namespace], int] = parsed.command
+    run: Callable[[argparse.Namespace], int] = parsed.command
     try:
-        return command(parsed)
+        return run(parsed)
     except (ArgumentError, DTypeError) as error:
         print(f"fpo: {error}", file=sys.stderr)
         return USAGE
@@ -87,9 +88,11 @@ def _parser() -> argparse.ArgumentParser:
     many.add_argument("--workers", type=int, default=0, metavar="N", help="processes; 0: this one")
     many.set_defaults(command=_sweep)
 
-    for command in (one, show, many):
-        command.add_argument("--threads", type=int, metavar="N", help="default: all there are")
-        command.add_argument("--quiet", action="store_true", help="no progress bar")
+    for playing in (one, show, many):
+        playing.add_argument("--threads", type=int, metavar="N", help="default: all there are")
+        playing.add_argument("--quiet", action="store_true", help="no progress bar")
+
+    command.add_parser(commands)
 
     about = commands.add_parser("env", help="versions, library, processor, threads")
     about.add_argument("--json", action="store_true", help="as JSON")

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from .. import numerics
+from .._arrays import Array
 from .model import Completion
 
-__all__ = ["Clock", "Row", "bar", "completion_metrics", "numbers"]
+__all__ = ["Clock", "Row", "bar", "completion_metrics", "numbers", "reward_metrics"]
 
 Row = dict[str, Any]
 
@@ -40,6 +42,24 @@ def completion_metrics(of: Sequence[Completion]) -> Row:
     return {
         "completions/mean_length": float(np.mean([len(one.tokens) for one in of])),
         "completions/clipped_ratio": float(np.mean([one.reason == "length" for one in of])),
+    }
+
+
+def reward_metrics(rewards: Array, winner: int, label: float) -> Row:
+    """What the reward model makes of the winner and of the reference, which comes last.
+
+    ``label`` is the oracle's probability that the winner is the better of the two.
+    """
+    margin = float(rewards[winner] - rewards[-1])
+    believed = float(numerics.sigmoid(np.array([margin]))[0])
+    return {
+        "rewards/chosen": float(rewards[winner]),
+        "rewards/rejected": float(rewards[-1]),
+        "rewards/margins": margin,
+        "rewards/mean": float(rewards[:-1].mean()),
+        "rewards/std": float(rewards[:-1].std()),
+        "rewards/accuracies": float((margin > 0) == (label > 0.5)),
+        "fpo/overconfidence": believed - label,
     }
 
 

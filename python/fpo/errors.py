@@ -23,6 +23,7 @@ __all__ = [
     "NonFiniteError",
     "NullError",
     "OutOfMemoryError",
+    "SandboxError",
     "ShapeError",
     "SingularError",
     "StateError",
@@ -130,6 +131,10 @@ class InternalError(FpoError, RuntimeError):
 
 class LibraryNotFoundError(FpoError, ImportError):
     """``libfpo.so`` is in none of the places where it is looked for."""
+
+
+class SandboxError(FpoError, RuntimeError):
+    """A program was not run, since it could not be confined."""
 
 
 class MissingDependencyError(FpoError, ImportError):

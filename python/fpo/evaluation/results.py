@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 from ..errors import ArgumentError, FormatError
 from .data import Row
 
-__all__ = ["ResultFile", "progress", "read_results"]
+__all__ = ["ResultFile", "digest", "progress", "read_results"]
 
 HEADER = "fpo_evaluation"
 FORMAT = 1
@@ -72,14 +73,29 @@ class ResultFile:
         *,
         shown: bool = False,
         label: str = "",
+        workers: int = 1,
     ) -> list[Row]:
-        """The rows of all `identities`, in order; ``make(k)`` is called for the missing ones."""
-        missing = [k for k, identity in enumerate(identities) if identity not in self.rows]
+        """The rows of all `identities`, in order; ``make(k)`` is called for the missing ones.
+
+        Parameters
+        ----------
+        workers
+            Threads that call `make`; rows are then appended as they come.
+        """
+        missing = self.missing(identities)
         with progress(len(identities), len(identities) - len(missing), label, shown) as bar:
-            for k in missing:
-                self.add({"id": identities[k], **make(k)})
+            for k, row in _made(make, missing, workers):
+                self.add({"id": identities[k], **row})
                 bar.update()
         return [self.rows[identity] for identity in identities]
+
+    def missing(self, identities: Sequence[str]) -> list[int]:
+        """Positions of the identities that have no row, or one that says it ``failed``."""
+        return [
+            k
+            for k, identity in enumerate(identities)
+            if identity not in self.rows or self.rows[identity].get("failed")
+        ]
 
     def _append(self, row: Row) -> None:
         assert self._path is not None
@@ -89,12 +105,28 @@ class ResultFile:
             os.fsync(file.fileno())
 
 
+def _made(
+    make: Callable[[int], Row], missing: Sequence[int], workers: int
+) -> Iterator[tuple[int, Row]]:
+    if workers <= 1:
+        for k in missing:
+            yield k, make(k)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        futures = {pool.submit(make, k): k for k in missing}
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
 def read_results(path: str | os.PathLike[str]) -> tuple[Row, list[Row]]:
-    """Header and rows of a result file."""
+    """Header and rows of a result file; of rows with one ``id`` the last."""
     header, rows = _parse(Path(path), repair=False)
     if header is None:
         raise FormatError(f"{path}: not a result of fpo eval, its first line is no header")
-    return header, rows
+    return header, list({row["id"]: row for row in rows}.values())
 
 
 def _parse(path: Path, *, repair: bool) -> tuple[Row | None, list[Row]]:

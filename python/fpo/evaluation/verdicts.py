@@ -18,12 +18,12 @@ import numpy as np
 
 from ..errors import ArgumentError, FormatError
 from .data import Row, read
-from .results import HEADER
+from .results import HEADER, read_results
 from .statistics import Verdict, binomial_test, bootstrap, holm, paired_bootstrap, wilson
 
 __all__ = ["compare", "count", "length_check", "read_verdicts", "table"]
 
-#: Number of the decided pair -> its row: ``verdict`` "win", "loss" or "tie" of the first arm.
+#: The names of two arms.
 Comparison = tuple[str, str]
 
 
@@ -33,19 +33,18 @@ def read_verdicts(path: str | os.PathLike[str]) -> dict[Comparison, list[Row]]:
     A row has ``verdict`` ("win", "loss", "tie" for the first arm, or "invalid"), ``category``, and
     where the file has the answers ``identical`` and ``words``, a pair of counts.
     """
+    first_line = next(iter(read(path)), {})
+    if HEADER in first_line:
+        header, pairs = read_results(path)
+        if header.get("kind") != "judge":
+            raise FormatError(f"{path}: holds no verdicts but {header.get('kind')}")
+        return {(header["first"], header["second"]): pairs}
     comparisons: dict[Comparison, list[Row]] = {}
-    rows = read(path)
-    header = rows[0] if rows and HEADER in rows[0] else None
-    for number, row in enumerate(rows, start=1):
-        if row is header:
-            continue
+    for number, row in enumerate(read(path), start=1):
         try:
-            if header is not None:
-                comparisons.setdefault((header["first"], header["second"]), []).append(row)
-            else:
-                for name, winner in row["verdicts"].items():
-                    pair = _arms(name)
-                    comparisons.setdefault(pair, []).append(_pair(row, pair, winner))
+            for name, winner in row["verdicts"].items():
+                pair = _arms(name)
+                comparisons.setdefault(pair, []).append(_pair(row, pair, winner))
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise FormatError(f"{path}: row {number} holds no verdicts ({error!r})") from error
     if not comparisons:

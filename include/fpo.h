@@ -92,7 +92,8 @@ enum {
     FPO_CONFIG_ENVIRONMENT_LINEAR = 0,
     FPO_CONFIG_ENVIRONMENT_NEURAL = 1,
     FPO_CONFIG_PENALTY = 2,
-    FPO_CONFIG_UTILITY_FILTER = 3
+    FPO_CONFIG_UTILITY_FILTER = 3,
+    FPO_CONFIG_LOSS = 256 /* + FPO_LOSS_... */
 };
 enum { FPO_TYPE_INT32 = 0, FPO_TYPE_FLOAT64 = 1 };
 
@@ -267,6 +268,127 @@ FPO_API int32_t fpo_utility_filter_estimate(fpo_utility_filter *filter, size_t n
 FPO_API int32_t fpo_utility_filter_state(const fpo_utility_filter *filter, double *level,
                                          double *slope, double *curvature, double *noise);
 FPO_API void fpo_utility_filter_destroy(fpo_utility_filter *filter);
+
+/* ---------------------------------------------------------------------- Objectives */
+
+/* Losses on plain arrays: a value and derivatives for each pair, response or token, unreduced; the
+ * mean over a batch is the caller's. They know log-probabilities and rewards, and no model. Where a
+ * result would be beyond double precision the call returns FPO_ERR_NONFINITE, names the row, and
+ * writes nothing. Formulas, papers and equations: docs/methods.md.
+ *
+ * A loss is named by its kind; which parameters a kind has, and their defaults and bounds, is what
+ * fpo_parameter_info(FPO_CONFIG_LOSS + kind, ...) tells. A parameter that the kind does not have must
+ * stay 0, as fpo_loss_init() leaves it. */
+enum {
+    /* of the rewards of a pair: fpo_reward_loss_f64() */
+    FPO_LOSS_BRADLEY_TERRY = 0,
+    FPO_LOSS_DAVIDSON = 1,              /* ties                                                  */
+    FPO_LOSS_RAO_KUPPER = 2,            /* ties                                                  */
+    /* of the log-probabilities of a pair: fpo_preference_loss_f64() */
+    FPO_LOSS_DPO = 3,
+    FPO_LOSS_CONSERVATIVE_DPO = 4,
+    FPO_LOSS_ROBUST_DPO = 5,
+    FPO_LOSS_HINGE = 6,
+    FPO_LOSS_IPO = 7,                   /* log-ratios summed over tokens, as the paper has them  */
+    FPO_LOSS_MEAN_IPO = 8,              /* averaged over tokens                                  */
+    FPO_LOSS_SIMPO = 9,
+    FPO_LOSS_ORPO = 10,
+    FPO_LOSS_CPO = 11,
+    FPO_LOSS_ALPHAPO = 12,
+    FPO_LOSS_DPO_SHIFT = 13,
+    FPO_LOSS_LENGTH_NORMALIZED_DPO = 14,
+    FPO_LOSS_EXO = 15,
+    FPO_LOSS_NCA = 16,
+    FPO_LOSS_BCO = 17,
+    FPO_LOSS_SPPO = 18,
+    FPO_LOSS_APO_ZERO = 19,
+    FPO_LOSS_APO_DOWN = 20,
+    FPO_LOSS_DISCOPOP = 21,
+    FPO_LOSS_FORWARD_KL_DPO = 22,
+    FPO_LOSS_JENSEN_SHANNON_DPO = 23,
+    FPO_LOSS_ALPHA_DIVERGENCE_DPO = 24,
+    FPO_LOSS_DPO_POSITIVE = 25,
+    FPO_LOSS_RPO = 26,
+    /* of the log-probability of a labelled response: fpo_unpaired_loss_f64() */
+    FPO_LOSS_KTO = 27
+};
+
+typedef struct fpo_loss {
+    uint32_t struct_size;
+    int32_t kind;               /* FPO_LOSS_...                                                  */
+    double beta;
+    double label_smoothing;
+    double gamma;
+    double alpha;
+    double weight;
+    double temperature;
+    double centring;
+    double tie;
+    double desirable_weight;
+    double undesirable_weight;
+} fpo_loss;
+
+FPO_API int32_t fpo_loss_init(fpo_loss *loss, uint32_t struct_size, int32_t kind);
+
+/* Whether a loss of log-probabilities reads those of a reference model, and lengths: 0 or 1. */
+FPO_API int32_t fpo_loss_needs(int32_t kind, int32_t *reference, int32_t *length);
+
+/* Rewards (n) of pairs; margin (n) or NULL for 0; label (n) in [0, 1], the probability that `chosen`
+ * is the better one, 0.5 for a tie, or NULL for 1. */
+FPO_API int32_t fpo_reward_loss_f64(const fpo_loss *config, size_t n, const double *chosen,
+                                    const double *rejected, const double *margin,
+                                    const double *label, double *loss, double *d_chosen,
+                                    double *d_rejected);
+
+/* Log-probabilities of whole responses (n), summed over tokens, and lengths in tokens (n). What the
+ * kind does not need is not read and may be NULL. An empty response has log-probability 0. */
+FPO_API int32_t fpo_preference_loss_f64(const fpo_loss *config, size_t n, const double *chosen,
+                                        const double *rejected, const double *reference_chosen,
+                                        const double *reference_rejected,
+                                        const int64_t *chosen_length,
+                                        const int64_t *rejected_length, double *loss,
+                                        double *d_chosen, double *d_rejected);
+
+/* label (n): 1 desirable, 0 not. baseline: the reference point z0 of KTO, held constant. */
+FPO_API int32_t fpo_unpaired_loss_f64(const fpo_loss *config, size_t n, const double *logp,
+                                      const double *reference, const int32_t *label,
+                                      double baseline, double *loss, double *d_logp);
+
+/* z0 = max(0, mean(logp - reference)) over responses paired with the wrong prompts; 0 for n = 0. */
+FPO_API int32_t fpo_kto_baseline_f64(size_t n, const double *logp, const double *reference,
+                                     double *baseline);
+
+/* Supervised fine-tuning: -logp, divided by the length (n), at least 1, where that is not NULL. */
+FPO_API int32_t fpo_sft_loss_f64(size_t n, const double *logp, const int64_t *length, double *loss,
+                                 double *d_logp);
+
+/* One score against its label: (score - label)^2; or cross-entropy with a label in [0, 1] for the
+ * outcome of a solution, or the correctness of a step. */
+enum { FPO_SCORE_SQUARED_ERROR = 0, FPO_SCORE_CROSS_ENTROPY = 1 };
+FPO_API int32_t fpo_score_loss_f64(int32_t kind, size_t n, const double *score,
+                                   const double *label, double *loss, double *d_score);
+
+/* Rewards (n) of solutions from the scores of their steps: those of solution i stand from offset[i]
+ * to offset[i + 1]; offset (n + 1) begins with 0 and does not fall. sigmoid(score) is the probability
+ * that a step is correct. A solution without steps has reward 0. `d_score` (offset[n]), the slope of
+ * each reward in its scores, may be NULL. */
+enum {
+    FPO_AGGREGATION_PRODUCT = 0,
+    FPO_AGGREGATION_MINIMUM = 1,
+    FPO_AGGREGATION_MEAN = 2,
+    FPO_AGGREGATION_LAST = 3
+};
+FPO_API int32_t fpo_process_reward_f64(int32_t aggregation, size_t n, const int64_t *offset,
+                                       const double *score, double *reward, double *d_score);
+
+/* The general preference model on embeddings (n, 2 blocks), the first of each pair preferred:
+ * score = sum_b weight_b (v_2b w_2b+1 - v_2b+1 w_2b), loss = softplus(-(score - margin) / temperature).
+ * weight (n, blocks), or NULL for ones; margin (n), or NULL for 0. Each output may be NULL but score. */
+FPO_API int32_t fpo_general_preference_f64(size_t n, size_t blocks, const double *chosen,
+                                           const double *rejected, const double *weight,
+                                           const double *margin, double temperature, double *score,
+                                           double *loss, double *d_chosen, double *d_rejected,
+                                           double *d_weight);
 
 /* ---------------------------------------------------------------------- Optimisers */
 

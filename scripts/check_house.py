@@ -119,6 +119,30 @@ def check_documentation() -> Iterator[str]:
             yield f"docs/methods.md: no row for the penalty {penalty.lower()}"
 
 
+def check_losses() -> Iterator[str]:
+    """Each loss of the header stands in the ABI's table, in Python, in the tests and the docs."""
+    boundary = (ROOT / "Sources/FPOABI/Losses.swift").read_text()
+    types = dict(re.findall(r"case FPO_LOSS_(\w+): (\w+)\.self", boundary))
+    tests = (ROOT / "Tests/FPOObjectivesTests/LossTests.swift").read_text()
+    python = "".join(p.read_text() for p in (ROOT / "python/fpo/objectives").glob("*.py"))
+    methods = (ROOT / "docs/methods.md").read_text()
+    header = re.findall(r"^    FPO_LOSS_(\w+) = ", HEADER.read_text(), flags=re.M)
+    for loss in header:
+        if loss not in types:
+            yield f"Sources/FPOABI/Losses.swift: FPO_LOSS_{loss} has no type"
+        elif f" {types[loss]}()" not in tests.replace("[", " "):
+            yield f"Tests/FPOObjectivesTests/LossTests.swift: {types[loss]} is not in the lists"
+        if f'kind = "{loss.lower()}"' not in python:
+            yield f"python/fpo/objectives: no class of kind {loss.lower()}"
+        if not re.search(rf"^\|.*`FPO_LOSS_{loss}`", methods, flags=re.M):
+            yield f"docs/methods.md: no row for FPO_LOSS_{loss}"
+    family = r"struct (\w+): (?:PreferenceLoss|PairRewardLoss|UnpairedLoss) "
+    for path in (ROOT / "Sources/FPOObjectives").glob("*.swift"):
+        for name in re.findall(family, path.read_text()):
+            if name not in types.values():
+                yield f"include/fpo.h: no FPO_LOSS_ for {name} of {path.name}"
+
+
 def check_allowances() -> Iterator[str]:
     """An exemption whose file is gone is removed."""
     for name in (*LONGER, *TESTED_IN, *TESTED_IN.values()):
@@ -133,6 +157,7 @@ def main() -> None:
         *check_files(paths),
         *check_tests(paths),
         *check_documentation(),
+        *check_losses(),
         *check_allowances(),
     ]
     if breaches:

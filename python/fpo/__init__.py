@@ -18,11 +18,16 @@ from . import (
     estimators,
     models,
     numerics,
+from . import (
+    objectives,
+)
     optimizers,
     penalties,
     plot,
     random,
+from . import (
     verifiers,
+)
 )
 from ._lib import build_info, library_path
 from ._lib import lib as _library
@@ -80,6 +85,7 @@ __all__ = [
     "library_path",
     "models",
     "numerics",
+    "objectives",
     "optimizers",
     "penalties",
     "plot",

@@ -17,13 +17,13 @@ from ctypes import (
     c_char,
     c_char_p,
     c_double,
-    c_int32,
     c_size_t,
     c_uint32,
     c_uint64,
     c_void_p,
 )
 from ctypes import byref as byref  # re-exported: no other file imports ctypes
+from ctypes import c_int32 as c_int32
 from ctypes import c_int64 as c_int64
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ from .errors import AbiError, LibraryNotFoundError, error_of_status
 ABI_MAJOR, ABI_MINOR = 0, 1  # what this file was written against
 
 CONFIG_LINEAR, CONFIG_NEURAL, CONFIG_PENALTY, CONFIG_UTILITY_FILTER = 0, 1, 2, 3
+CONFIG_LOSS = 256  # + the number of a loss
 TYPE_INT32, TYPE_FLOAT64 = 0, 1
 OPTIMIZER_SGD, OPTIMIZER_ADAM, OPTIMIZER_ADAMW = 0, 1, 2
 SOLVERS = {"gram": 0, "conjugate-gradient": 1}
@@ -64,6 +65,23 @@ class UtilityFilterConfig(Structure):
         ("length_scale", c_double),
         ("noise_scale", c_double),
         ("noise_memory", c_double),
+    ]
+
+
+class Loss(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("kind", c_int32),
+        ("beta", c_double),
+        ("label_smoothing", c_double),
+        ("gamma", c_double),
+        ("alpha", c_double),
+        ("weight", c_double),
+        ("temperature", c_double),
+        ("centring", c_double),
+        ("tie", c_double),
+        ("desirable_weight", c_double),
+        ("undesirable_weight", c_double),
     ]
 
 
@@ -295,6 +313,21 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "fpo_utility_filter_estimate": (STATUS, ADDRESS, SIZE, ADDRESS, SIZE, ADDRESS, ADDRESS, SIZE),
     "fpo_utility_filter_state": (STATUS, ADDRESS, ADDRESS, ADDRESS, ADDRESS, ADDRESS),
     "fpo_utility_filter_destroy": (None, ADDRESS),
+    # Objectives
+    "fpo_loss_init": (STATUS, POINTER(Loss), U32, I32),
+    "fpo_loss_needs": (STATUS, I32, POINTER(c_int32), POINTER(c_int32)),
+    "fpo_reward_loss_f64": (STATUS, POINTER(Loss), SIZE) + (ADDRESS,) * 7,
+    "fpo_preference_loss_f64": (STATUS, POINTER(Loss), SIZE) + (ADDRESS,) * 9,
+    "fpo_unpaired_loss_f64": (
+        (STATUS, POINTER(Loss), SIZE, ADDRESS, ADDRESS, ADDRESS, REAL, ADDRESS, ADDRESS)
+    ),
+    "fpo_kto_baseline_f64": (STATUS, SIZE, ADDRESS, ADDRESS, ADDRESS),
+    "fpo_sft_loss_f64": (STATUS, SIZE, ADDRESS, ADDRESS, ADDRESS, ADDRESS),
+    "fpo_score_loss_f64": (STATUS, I32, SIZE) + (ADDRESS,) * 4,
+    "fpo_process_reward_f64": (STATUS, I32, SIZE) + (ADDRESS,) * 4,
+    "fpo_general_preference_f64": (
+        (STATUS, SIZE, SIZE) + (ADDRESS,) * 4 + (REAL,) + (ADDRESS,) * 5
+    ),
     # Optimisers
     "fpo_optimizer_config_init": (STATUS, POINTER(OptimizerConfig), U32),
     "fpo_optimizer_create": (STATUS, POINTER(OptimizerConfig), SIZE, POINTER(c_void_p)),
@@ -496,6 +529,7 @@ def initialized(struct: type[Any], *arguments: int) -> Any:
     """A struct with the library's defaults, by its ``_init`` function."""
     names = {
         UtilityFilterConfig: "fpo_utility_filter_config_init",
+        Loss: "fpo_loss_init",
         OptimizerConfig: "fpo_optimizer_config_init",
         LanguageModelConfig: "fpo_language_model_config_init",
         LoraConfig: "fpo_lora_config_init",

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.skipif(not HEADER.exists(), reason="fpo.h comes with th
 STRUCTS = {
     "fpo_parameter": _lib.Parameter,
     "fpo_utility_filter_config": _lib.UtilityFilterConfig,
+    "fpo_loss": _lib.Loss,
     "fpo_optimizer_config": _lib.OptimizerConfig,
     "fpo_tensor": _lib.Tensor,
     "fpo_language_model_config": _lib.LanguageModelConfig,

@@ -1,0 +1,18 @@
+"""Objectives: the losses of reward models, preference optimisation and policy gradients.
+
+They work on arrays: rewards or log-probabilities in; values and derivatives out, one for each pair,
+response or token. A loss with parameters is an object, ``SimPO(gamma=0.3)``, whose defaults are
+the library's, and is called with arrays; `Loss.named` makes one from its name.
+"""
+
+from __future__ import annotations
+
+from ._losses import Loss as Loss
+from ._losses import PairLoss as PairLoss
+from ._losses import ResponseLoss as ResponseLoss
+from .preference import *  # noqa: F403
+from .preference import __all__ as _preference
+from .reward import *  # noqa: F403
+from .reward import __all__ as _reward
+
+__all__ = ["Loss", "PairLoss", "ResponseLoss", *_preference, *_reward]  # noqa: PLE0604

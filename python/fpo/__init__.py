@@ -18,16 +18,12 @@ from . import (
     estimators,
     models,
     numerics,
-from . import (
     objectives,
-)
     optimizers,
     penalties,
     plot,
     random,
-from . import (
     verifiers,
-)
 )
 from ._lib import build_info, library_path
 from ._lib import lib as _library

@@ -180,28 +180,15 @@ public func fpo_language_model_load(
                 !model.isFinished, FPO_ERR_STATE,
                 "model: loading has ended with fpo_language_model_finish()")
             let name = String(cString: try unwrap(name, "name"))
-            let index = try find(name, rows, columns, in: model)
-            let tensor = model.tensors[index]
-            try require(
-                first >= 0 && count >= 0 && first <= rows && count <= rows - first, FPO_ERR_SHAPE,
-                "\(name): rows \(first) to \(first) + \(count), but it has \(rows)")
-            guard let element = CheckpointElement(rawValue: Int(element)) else {
-                throw Failure(
-                    FPO_ERR_DOMAIN, "element: \(element), but must be an FPO_ELEMENT_ constant")
-            }
-            // Checked as bytes: the elements need no alignment.
-            let source = try input(
-                data?.assumingMemoryBound(to: UInt8.self), Int(count), tensor.columns, ld: ld,
-                "data")
-            try load(
-                model, index, Int(first), Int(count), element, UnsafeRawPointer(source.base), ld)
+            let index = try find(name, in: model)
+            try loadRows(
+                of: model.tensors[index], rows, columns, first, count, element, data, ld
+            ) { start, source in model.load(index, first: start, source) }
         }
     }
 }
 
-private func find(
-    _ name: String, _ rows: Int64, _ columns: Int64, in model: LlamaModel
-) throws(Failure) -> Int {
+private func find(_ name: String, in model: LlamaModel) throws(Failure) -> Int {
     guard let index = model.tensors.firstIndex(where: { $0.name == name }) else {
         if name == "lm_head.weight" {
             throw Failure(
@@ -215,23 +202,34 @@ private func find(
                 + "model.layers.0 to \(last) and model.norm.weight; "
                 + "fpo_language_model_tensor() lists them")
     }
-    let tensor = model.tensors[index]
-    try require(
-        rows == tensor.rows && columns == tensor.columns, FPO_ERR_SHAPE,
-        "\(name): (\(rows), \(columns)), but this config expects (\(tensor.rows), "
-            + "\(tensor.columns))")
     return index
 }
 
 /// Rows widened at a time.
 private let rowsAtOnce = 64
 
-/// Checks all rows, then stores them.
-private func load(
-    _ model: LlamaModel, _ index: Int, _ first: Int, _ count: Int, _ element: CheckpointElement,
-    _ source: UnsafeRawPointer, _ ld: Int
+/// Checks `count` rows of a checkpoint's tensor, from row `first` on, then hands them to `store` in
+/// pieces. What the caller says of the tensor's shape must be so.
+func loadRows(
+    of tensor: Tensor, _ rows: Int64, _ columns: Int64, _ first: Int64, _ count: Int64,
+    _ element: Int32, _ data: UnsafeRawPointer?, _ ld: Int,
+    _ store: (_ first: Int, _ source: Rows<Float>) -> Void
 ) throws(Failure) {
-    let tensor = model.tensors[index]
+    try require(
+        rows == tensor.rows && columns == tensor.columns, FPO_ERR_SHAPE,
+        "\(tensor.name): (\(rows), \(columns)), but this config expects (\(tensor.rows), "
+            + "\(tensor.columns))")
+    try require(
+        first >= 0 && count >= 0 && first <= rows && count <= rows - first, FPO_ERR_SHAPE,
+        "\(tensor.name): rows \(first) to \(first) + \(count), but it has \(rows)")
+    guard let element = CheckpointElement(rawValue: Int(element)) else {
+        throw Failure(
+            FPO_ERR_DOMAIN, "element: \(element), but must be an FPO_ELEMENT_ constant")
+    }
+    // Checked as bytes: the elements need no alignment.
+    let bytes = try input(
+        data?.assumingMemoryBound(to: UInt8.self), Int(count), tensor.columns, ld: ld, "data")
+    let source = UnsafeRawPointer(bytes.base), (first, count) = (Int(first), Int(count))
     let floats = try attempt { () throws(NumericsError) in
         try Buffer<Float>(rowsAtOnce, tensor.columns)
     }
@@ -244,8 +242,8 @@ private func load(
                     to: floats.base + i * tensor.columns)
             }
             if storing {
-                model.load(
-                    index, first: first + start,
+                store(
+                    first + start,
                     Rows(
                         base: floats.base, count: rows, columns: tensor.columns,
                         leadingDimension: tensor.columns))
@@ -258,9 +256,10 @@ private func load(
     }
 }
 
+/// Names that an error lists.
 private let most = 8
 
-private func listing(_ tensors: [Tensor]) -> String {
+func listing(_ tensors: [Tensor]) -> String {
     let names = tensors.prefix(most).map(\.name).joined(separator: ", ")
     return tensors.count > most ? "\(names) and \(tensors.count - most) more" : names
 }

@@ -27,10 +27,18 @@ public final class LoRAOptimizer: @unchecked Sendable {
     public func step(
         _ rule: any Optimizer<Float>, _ adapter: LoRAAdapter
     ) throws(NumericsError) {
-        try reserve(rule.momentCount)
+        try step(rule, parameters: adapter.parameters, gradient: adapter.gradient)
         adapter.invalidate()
+    }
+
+    /// The same on any vectors of `count` elements.
+    public func step(
+        _ rule: any Optimizer<Float>, parameters: Matrix<Float>, gradient: Matrix<Float>
+    ) throws(NumericsError) {
+        precondition(parameters.count == count && gradient.count == count, "\(count) parameters")
+        try reserve(rule.momentCount)
         steps += 1
-        let parameters = adapter.parameters.base, gradient = adapter.gradient.base
+        let parameters = parameters.base, gradient = gradient.base
         let moments = base ?? parameters, rows = momentCount, step = steps, total = count
         ThreadPool.shared.run(tasks: (count + Self.block - 1) / Self.block) { task in
             let first = task * Self.block, size = min(Self.block, total - first)

@@ -724,6 +724,178 @@ enum { FPO_FINISH_RUNNING = 0, FPO_FINISH_STOP = 1, FPO_FINISH_LENGTH = 2 };
 FPO_API int32_t fpo_generation_results(const fpo_generation *generation, int64_t *lengths,
                                        int32_t *tokens, double *log_p, int32_t *reasons);
 
+/* ------------------------------------------------------------------- Text encoders */
+
+/* Bidirectional encoders: BERT, RoBERTa, DeBERTa-v2 and v3 (arXiv:1810.04805, 1907.11692,
+ * 2006.03654), in single precision. Texts come as a ragged batch, as for language models: text i is
+ * tokens[offsets[i]] ... tokens[offsets[i + 1] - 1], special tokens ([CLS], [SEP]) included. A text
+ * has 1 to fpo_text_encoder_max_length() tokens. `types` (as tokens, NULL: all 0) are token types.
+ * Texts do not interact: what comes of one does not depend on the others of its batch. */
+enum { FPO_ENCODER_BERT = 0, FPO_ENCODER_ROBERTA = 1, FPO_ENCODER_DEBERTA_V2 = 2 };
+enum {
+    FPO_ACTIVATION_GELU = 0, /* x Phi(x)                  */
+    FPO_ACTIVATION_GELU_TANH = 1,
+    FPO_ACTIVATION_TANH = 2,
+    FPO_ACTIVATION_RELU = 3
+};
+/* One vector (hidden_size) for a text. */
+enum {
+    FPO_POOLER_MEAN = 0,   /* the mean over the text's tokens                                     */
+    FPO_POOLER_CLS = 1,    /* the first token                                                     */
+    FPO_POOLER_TANH = 2,   /* tanh(dense(first token)), "pooler.dense" (BERT)                     */
+    FPO_POOLER_CONTEXT = 3 /* gelu(dense(first token)), "pooler.dense" (DeBERTa)                  */
+};
+
+/* Fields are named as in the checkpoint's config.json, lists as flags. */
+typedef struct fpo_text_encoder_config {
+    uint32_t struct_size;
+    int32_t family;                  /* FPO_ENCODER_...; BERT                                     */
+    int32_t storage;                 /* FPO_STORAGE_... of the linear weights; FLOAT32            */
+    int32_t vocab_size;              /* required, as all sizes without a default here             */
+    int32_t hidden_size;
+    int32_t intermediate_size;
+    int32_t num_hidden_layers;
+    int32_t num_attention_heads;     /* divides hidden_size                                       */
+    int32_t max_position_embeddings; /* 512; RoBERTa: pad_token_id + 1 more than the tokens of a text */
+    int32_t type_vocab_size;         /* 2; 0: none                                                */
+    int32_t hidden_act;              /* FPO_ACTIVATION_...; GELU                                  */
+    int32_t pad_token_id;            /* RoBERTa: positions begin after it; 1                      */
+    int32_t pooler;                  /* 1: there is a "pooler.dense"; 0                           */
+    /* DeBERTa */
+    int32_t embedding_size;          /* 0: hidden_size                                            */
+    int32_t position_biased_input;   /* 1: absolute positions enter the input; 0                  */
+    int32_t relative_attention;      /* 1                                                         */
+    int32_t content_to_position;     /* 1: "c2p" is in pos_att_type; 1                            */
+    int32_t position_to_content;     /* 1: "p2c" is in pos_att_type; 1                            */
+    int32_t share_att_key;           /* 1: positions go through query_proj and key_proj; 1        */
+    int32_t position_buckets;        /* logarithmic buckets of distances; 256; -1: none           */
+    int32_t max_relative_positions;  /* -1: max_position_embeddings                               */
+    int32_t norm_rel_ebd;            /* 1: "layer_norm"; 1                                        */
+    int32_t conv_kernel_size;        /* odd; 0: no convolution                                    */
+    int32_t conv_act;                /* FPO_ACTIVATION_...; TANH                                  */
+    double layer_norm_eps;           /* 1e-12                                                     */
+} fpo_text_encoder_config;
+
+FPO_API int32_t fpo_text_encoder_config_init(fpo_text_encoder_config *config,
+                                             uint32_t struct_size);
+
+/* Weights, loaded once and then never changed, like an fpo_language_model: any number of text
+ * rewards share an encoder, and keep it alive. */
+typedef struct fpo_text_encoder fpo_text_encoder;
+
+FPO_API int32_t fpo_text_encoder_create(const fpo_text_encoder_config *config,
+                                        fpo_text_encoder **out);
+FPO_API void fpo_text_encoder_destroy(fpo_text_encoder *encoder);
+
+/* The tensors, under their checkpoint names without the model's prefix ("bert.", "roberta.",
+ * "deberta."): `index` 0, 1, ... until FPO_ERR_DOMAIN. A vector has one column, a convolution
+ * (out, in, kernel) in * kernel columns; `offset` is 0. */
+FPO_API int32_t fpo_text_encoder_tensor(const fpo_text_encoder *encoder, int32_t index,
+                                        fpo_tensor *out);
+/* These four as for language models. Loading after `finish` is FPO_ERR_STATE. */
+FPO_API int32_t fpo_text_encoder_load(fpo_text_encoder *encoder, const char *name, int64_t rows,
+                                      int64_t columns, int64_t first, int64_t count,
+                                      int32_t element, const void *data, size_t ld);
+FPO_API int32_t fpo_text_encoder_missing(const fpo_text_encoder *encoder, char *buffer,
+                                         size_t capacity, size_t *needed);
+FPO_API int32_t fpo_text_encoder_finish(fpo_text_encoder *encoder);
+FPO_API int32_t fpo_text_encoder_bytes(const fpo_text_encoder *encoder, int64_t *out);
+/* The most tokens that a text may have. */
+FPO_API int32_t fpo_text_encoder_max_length(const fpo_text_encoder *encoder, int64_t *out);
+
+/* features (n, hidden_size): a row for each text, by FPO_POOLER_... `pooler`. */
+FPO_API int32_t fpo_text_encoder_features(const fpo_text_encoder *encoder, int32_t pooler,
+                                          size_t n, const int64_t *offsets, const int32_t *tokens,
+                                          const int32_t *types, float *features, size_t ld);
+/* Hidden states (offsets[n], hidden_size) after `layer` blocks; 0: the embeddings. */
+FPO_API int32_t fpo_text_encoder_hidden_states(const fpo_text_encoder *encoder, int32_t layer,
+                                               size_t n, const int64_t *offsets,
+                                               const int32_t *tokens, const int32_t *types,
+                                               float *out, size_t ld);
+
+/* -------------------------------------------------------------------- Text rewards */
+
+/* r(text) = head(pooled output of an encoder). What is trainable is one flat vector of floats (p),
+ * the reward's own copy; the score's gradients g(text) are taken in it. */
+enum {
+    FPO_TRAINABLE_HEAD = 0,   /* the head alone                                                   */
+    FPO_TRAINABLE_BLOCKS = 1, /* the last `blocks` blocks, the pooler and the head                */
+    FPO_TRAINABLE_LORA = 2,   /* adapters on query, key, value and attention output of all blocks,
+                               * and the head                                                     */
+    FPO_TRAINABLE_ALL = 3
+};
+
+typedef struct fpo_text_reward_config {
+    uint32_t struct_size;
+    int32_t pooler;        /* FPO_POOLER_...; MEAN                                                */
+    int32_t trainable;     /* FPO_TRAINABLE_...; HEAD                                             */
+    int32_t blocks;        /* BLOCKS: how many, from the last; 1                                  */
+    int32_t rank;          /* LORA: 1 to 1024; 16                                                 */
+    int32_t head_bias;     /* 1: the head's last layer has a bias; 1                              */
+    int32_t head_hidden;   /* 0: a linear head; m: linear to m, activation, linear; 0             */
+    int32_t head_act;      /* FPO_ACTIVATION_...; TANH                                            */
+    double alpha;          /* LORA: > 0; 32                                                       */
+    double head_scale;     /* standard deviation of the head's initial weights, >= 0; 0.02        */
+} fpo_text_reward_config;
+
+FPO_API int32_t fpo_text_reward_config_init(fpo_text_reward_config *config, uint32_t struct_size);
+
+typedef struct fpo_text_reward fpo_text_reward;
+
+/* The encoder is finished. From `key`: the head's weights normal, its biases 0; A uniform on
+ * +-1/sqrt(in), B zero. */
+FPO_API int32_t fpo_text_reward_create(const fpo_text_encoder *encoder,
+                                       const fpo_text_reward_config *config, uint64_t key,
+                                       fpo_text_reward **out);
+FPO_API void fpo_text_reward_destroy(fpo_text_reward *reward);
+
+/* Tensors of the flat vector: the encoder's by their names; "<module>.lora_A.weight" (rank, in) and
+ * "<module>.lora_B.weight" (out, rank); the head's "head.weight" (1, hidden_size) and "head.bias", or
+ * "head.0.weight", "head.0.bias", "head.2.weight", "head.2.bias" with head_hidden. */
+FPO_API int32_t fpo_text_reward_parameter_count(const fpo_text_reward *reward, int64_t *out);
+FPO_API int32_t fpo_text_reward_tensor(const fpo_text_reward *reward, int32_t index,
+                                       fpo_tensor *out);
+FPO_API int32_t fpo_text_reward_get_parameters(const fpo_text_reward *reward, float *out);
+FPO_API int32_t fpo_text_reward_set_parameters(fpo_text_reward *reward, const float *parameters);
+
+/* scores (n); features (n, hidden_size): what the head sees, and with a linear head the score's
+ * gradient in "head.weight". */
+FPO_API int32_t fpo_text_reward_scores(fpo_text_reward *reward, size_t n, const int64_t *offsets,
+                                       const int32_t *tokens, const int32_t *types,
+                                       double *scores);
+FPO_API int32_t fpo_text_reward_features(fpo_text_reward *reward, size_t n, const int64_t *offsets,
+                                         const int32_t *tokens, const int32_t *types,
+                                         float *features, size_t ld);
+
+/* Training on any objective of scores, in two calls as for language models: forward keeps the
+ * activations; backward takes c_i = d objective / d score_i (n) and adds
+ * sum_i c_i d score_i / d parameters to the gradient. backward without a forward before it, or with
+ * parameters changed since, is FPO_ERR_STATE; it ends the forward's life.
+ * dropout in [0, 1): of the embeddings, of what attention and feed-forward add in each block, and of
+ * the pooled output (not of attention probabilities); 0: none, the key is ignored. A text's masks
+ * depend on the key and its place in the batch. */
+FPO_API int32_t fpo_text_reward_forward(fpo_text_reward *reward, size_t n, const int64_t *offsets,
+                                        const int32_t *tokens, const int32_t *types,
+                                        double dropout, uint64_t key, double *scores);
+FPO_API int32_t fpo_text_reward_backward(fpo_text_reward *reward, const double *coefficients);
+
+/* The gradient (p): zero at first, added to by backward. These as for fpo_lora_... */
+FPO_API int32_t fpo_text_reward_get_gradient(const fpo_text_reward *reward, float *out);
+FPO_API int32_t fpo_text_reward_set_gradient(fpo_text_reward *reward, const float *gradient);
+FPO_API int32_t fpo_text_reward_scale_gradient(fpo_text_reward *reward, double factor);
+FPO_API int32_t fpo_text_reward_gradient_norm(const fpo_text_reward *reward, double *out);
+FPO_API int32_t fpo_text_reward_step(fpo_text_reward *reward, const fpo_optimizer_config *config);
+
+/* gram (n, n): inner products <g_i, g_j> of the texts' gradients, without dropout; no gradient is
+ * ever formed as a whole, sums over layers and tiles are in double.
+ * gradients (n, p): row i is g_i. Large; for tests and small p. */
+FPO_API int32_t fpo_text_reward_gram(fpo_text_reward *reward, size_t n, const int64_t *offsets,
+                                     const int32_t *tokens, const int32_t *types, double *gram,
+                                     size_t ld);
+FPO_API int32_t fpo_text_reward_gradients(fpo_text_reward *reward, size_t n,
+                                          const int64_t *offsets, const int32_t *tokens,
+                                          const int32_t *types, float *gradients, size_t ld);
+
 /* -------------------------------------------------------------------- Environments */
 
 /* The controlled environments of arXiv:2605.04266: a policy N(theta, sigma^2 I) over actions y (d)

@@ -159,6 +159,51 @@ class GenerationConfig(Structure):
     ]
 
 
+class TextEncoderConfig(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("family", c_int32),
+        ("storage", c_int32),
+        ("vocab_size", c_int32),
+        ("hidden_size", c_int32),
+        ("intermediate_size", c_int32),
+        ("num_hidden_layers", c_int32),
+        ("num_attention_heads", c_int32),
+        ("max_position_embeddings", c_int32),
+        ("type_vocab_size", c_int32),
+        ("hidden_act", c_int32),
+        ("pad_token_id", c_int32),
+        ("pooler", c_int32),
+        ("embedding_size", c_int32),
+        ("position_biased_input", c_int32),
+        ("relative_attention", c_int32),
+        ("content_to_position", c_int32),
+        ("position_to_content", c_int32),
+        ("share_att_key", c_int32),
+        ("position_buckets", c_int32),
+        ("max_relative_positions", c_int32),
+        ("norm_rel_ebd", c_int32),
+        ("conv_kernel_size", c_int32),
+        ("conv_act", c_int32),
+        ("layer_norm_eps", c_double),
+    ]
+
+
+class TextRewardConfig(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("pooler", c_int32),
+        ("trainable", c_int32),
+        ("blocks", c_int32),
+        ("rank", c_int32),
+        ("head_bias", c_int32),
+        ("head_hidden", c_int32),
+        ("head_act", c_int32),
+        ("alpha", c_double),
+        ("head_scale", c_double),
+    ]
+
+
 class Environment(Structure):
     _fields_ = [
         ("struct_size", c_uint32),
@@ -416,6 +461,53 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "fpo_generation_destroy": (None, ADDRESS),
     "fpo_generation_step": (STATUS, ADDRESS, I64, COUNT),
     "fpo_generation_results": (STATUS, ADDRESS, ADDRESS, ADDRESS, ADDRESS, ADDRESS),
+    # Text encoders
+    "fpo_text_encoder_config_init": (STATUS, POINTER(TextEncoderConfig), U32),
+    "fpo_text_encoder_create": (STATUS, POINTER(TextEncoderConfig), POINTER(c_void_p)),
+    "fpo_text_encoder_destroy": (None, ADDRESS),
+    "fpo_text_encoder_tensor": (STATUS, ADDRESS, I32, POINTER(Tensor)),
+    "fpo_text_encoder_load": (
+        (STATUS, ADDRESS, TEXT, I64, I64, I64, I64, I32, ADDRESS, SIZE)
+    ),
+    "fpo_text_encoder_missing": (STATUS, ADDRESS, ADDRESS, SIZE, POINTER(c_size_t)),
+    "fpo_text_encoder_finish": (STATUS, ADDRESS),
+    "fpo_text_encoder_bytes": (STATUS, ADDRESS, COUNT),
+    "fpo_text_encoder_max_length": (STATUS, ADDRESS, COUNT),
+    "fpo_text_encoder_features": (
+        (STATUS, ADDRESS, I32, SIZE, ADDRESS, ADDRESS, ADDRESS) + (ADDRESS, SIZE)
+    ),
+    "fpo_text_encoder_hidden_states": (
+        (STATUS, ADDRESS, I32, SIZE, ADDRESS, ADDRESS, ADDRESS) + (ADDRESS, SIZE)
+    ),
+    # Text rewards
+    "fpo_text_reward_config_init": (STATUS, POINTER(TextRewardConfig), U32),
+    "fpo_text_reward_create": (
+        (STATUS, ADDRESS, POINTER(TextRewardConfig), U64, POINTER(c_void_p))
+    ),
+    "fpo_text_reward_destroy": (None, ADDRESS),
+    "fpo_text_reward_parameter_count": (STATUS, ADDRESS, COUNT),
+    "fpo_text_reward_tensor": (STATUS, ADDRESS, I32, POINTER(Tensor)),
+    "fpo_text_reward_get_parameters": (STATUS, ADDRESS, ADDRESS),
+    "fpo_text_reward_set_parameters": (STATUS, ADDRESS, ADDRESS),
+    "fpo_text_reward_scores": (STATUS, ADDRESS, SIZE, ADDRESS, ADDRESS, ADDRESS, ADDRESS),
+    "fpo_text_reward_features": (
+        (STATUS, ADDRESS, SIZE, ADDRESS, ADDRESS, ADDRESS) + (ADDRESS, SIZE)
+    ),
+    "fpo_text_reward_forward": (
+        (STATUS, ADDRESS, SIZE, ADDRESS, ADDRESS, ADDRESS) + (REAL, U64, ADDRESS)
+    ),
+    "fpo_text_reward_backward": (STATUS, ADDRESS, ADDRESS),
+    "fpo_text_reward_get_gradient": (STATUS, ADDRESS, ADDRESS),
+    "fpo_text_reward_set_gradient": (STATUS, ADDRESS, ADDRESS),
+    "fpo_text_reward_scale_gradient": (STATUS, ADDRESS, REAL),
+    "fpo_text_reward_gradient_norm": (STATUS, ADDRESS, ADDRESS),
+    "fpo_text_reward_step": (STATUS, ADDRESS, POINTER(OptimizerConfig)),
+    "fpo_text_reward_gram": (
+        (STATUS, ADDRESS, SIZE, ADDRESS, ADDRESS, ADDRESS) + (ADDRESS, SIZE)
+    ),
+    "fpo_text_reward_gradients": (
+        (STATUS, ADDRESS, SIZE, ADDRESS, ADDRESS, ADDRESS) + (ADDRESS, SIZE)
+    ),
     # Environments
     "fpo_environment_init": (STATUS, POINTER(Environment), U32, I32),
     "fpo_penalty_init": (STATUS, POINTER(Penalty), U32, I32),
@@ -534,6 +626,8 @@ def initialized(struct: type[Any], *arguments: int) -> Any:
         LanguageModelConfig: "fpo_language_model_config_init",
         LoraConfig: "fpo_lora_config_init",
         GenerationConfig: "fpo_generation_config_init",
+        TextEncoderConfig: "fpo_text_encoder_config_init",
+        TextRewardConfig: "fpo_text_reward_config_init",
         Environment: "fpo_environment_init",
         Penalty: "fpo_penalty_init",
         SimulationInputs: "fpo_simulation_inputs_init",

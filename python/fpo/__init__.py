@@ -13,6 +13,7 @@ numbers are computed by ``libfpo``, a Swift library behind ``fpo.h``.
 from __future__ import annotations
 
 from . import (
+    annotators,
     data,
     errors,
     estimators,
@@ -72,6 +73,7 @@ __all__ = [
     "Simulation",
     "UtilityFilter",
     "__version__",
+    "annotators",
     "build_info",
     "data",
     "errors",

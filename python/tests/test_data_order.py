@@ -16,7 +16,7 @@ from fpo.data import (
     truncate_pair,
 )
 from fpo.errors import DomainError, DTypeError
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 PLACES = {"a": 0.7578, "b": 0.5992}  # b2sum -l 64 of the turn after a zero byte
@@ -69,6 +69,7 @@ def test_permutation() -> None:
     assert abs(np.bincount(firsts, minlength=5) - 400).max() < 80  # 4.5 standard deviations
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.integers(0, 50), max_size=60),
     st.integers(1, 9),
@@ -110,6 +111,7 @@ def test_sorting_saves_padding() -> None:
 TOKENS = st.lists(st.integers(0, 9), max_size=12)
 
 
+@settings(deadline=None)
 @given(TOKENS, TOKENS, TOKENS, st.integers(2, 20), st.data())
 def test_truncation_is_the_same_for_both(
     prompt: list[int], chosen: list[int], rejected: list[int], limit: int, data: st.DataObject

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from fpo.data import Dataset, read
 from fpo.errors import ArgumentError, DomainError, DTypeError, FormatError, ShapeError
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 USER = {"role": "user", "content": "Why?"}
@@ -178,6 +178,7 @@ def test_duplicates() -> None:
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(TEXTS, TEXTS, TEXTS, st.floats(0, 1)), min_size=1, max_size=5))
 def test_files_there_and_back(tmp_path_factory: pytest.TempPathFactory, rows: list[Any]) -> None:
     folder = tmp_path_factory.mktemp("rows")

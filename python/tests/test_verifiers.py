@@ -29,7 +29,7 @@ from fpo.verifiers import (
     group_statistics,
     parse_number,
 )
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 needs_data = pytest.mark.skipif("FPO_DATA" not in os.environ, reason="FPO_DATA is not set")
@@ -61,6 +61,7 @@ def test_numbers(text: str, values: list[Any]) -> None:
     assert parse_number(text) == (values[0] if len(values) == 1 else None)
 
 
+@settings(deadline=None)
 @given(st.fractions(max_denominator=10**6).filter(lambda value: abs(value) < 10**30))
 def test_numbers_there_and_back(value: Fraction) -> None:
     text = f"{value.numerator}/{value.denominator}"
@@ -69,6 +70,7 @@ def test_numbers_there_and_back(value: Fraction) -> None:
     assert NumericMatch()([f"so #### {text}."], answer=[str(value)]) == [1.0]
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="01,./ -$e\\{}%\u22121", max_size=40))
 def test_numbers_of_any_text(text: str) -> None:
     for value in find_numbers(text):

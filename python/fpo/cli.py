@@ -1,4 +1,4 @@
-"""The command line: ``fpo simulate``, ``demo``, ``sweep``, ``train language``, ``env``.
+"""The command line: ``fpo simulate``, ``demo``, ``sweep``, ``train language``, ``eval``, ``env``.
 
 Exit codes: 0 done; 1 failed, or a cell of a sweep did; 2 wrong arguments; 130 interrupted.
 """
@@ -21,6 +21,7 @@ import numpy as np
 from . import __version__, demo, sweep_file
 from ._lib import build_info, library_path
 from .errors import ArgumentError, DTypeError, FpoError
+from .evaluation import command as evaluation
 from .language import command
 from .penalties import Penalty
 from .simulation import simulate
@@ -93,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
         playing.add_argument("--quiet", action="store_true", help="no progress bar")
 
     command.add_parser(commands)
+    evaluation.add_parser(commands)
 
     about = commands.add_parser("env", help="versions, library, processor, threads")
     about.add_argument("--json", action="store_true", help="as JSON")

@@ -48,7 +48,9 @@ class LanguageModel(Protocol):
         """An object with ``log_probabilities``, one array for each continuation of the context."""
         ...
 
-    def generate(self, prompts: Sequence[Sequence[int]], **options: Any) -> Any:
+    def generate(
+        self, prompts: Sequence[Sequence[int]], *, max_new_tokens: int = ..., greedy: bool = ...
+    ) -> Any:
         """For each prompt a list of objects with ``tokens``."""
         ...
 

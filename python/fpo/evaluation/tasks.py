@@ -9,13 +9,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from ..errors import ArgumentError, DomainError, FormatError
 from .data import Row, read, read_set
 
-__all__ = ["TASKS", "Question", "from_file", "load", "select"]
+__all__ = ["TASKS", "Question", "from_file", "load", "sample", "select"]
+
+_Any = TypeVar("_Any")
 
 #: The six questions that precede each of TruthfulQA's: Lin, Hilton and Evans, arXiv:2109.07958,
 #: appendix E, in the form of the harness's ``truthfulqa_mc1`` and ``truthfulqa_mc2``.
@@ -201,11 +204,16 @@ def select(
     if unknown:
         raise DomainError(f"categories: the task has no {', '.join(sorted(unknown))}")
     chosen = [q for q in questions if not categories or q.category in categories]
+    return sample(chosen, limit, seed)
+
+
+def sample(rows: Sequence[_Any], limit: int | None, seed: int | None) -> list[_Any]:
+    """All rows; the first `limit` of them; or, with a seed, so many drawn, in their order."""
     if limit is None:
-        return chosen
+        return list(rows)
     if limit < 1:
         raise DomainError(f"limit: expected at least 1, got {limit}")
     if seed is None:
-        return chosen[:limit]
-    order = np.random.default_rng(seed).permutation(len(chosen))[:limit]
-    return [chosen[k] for k in sorted(order.tolist())]
+        return list(rows[:limit])
+    order = np.random.default_rng(seed).permutation(len(rows))[:limit]
+    return [rows[k] for k in sorted(order.tolist())]

@@ -1,0 +1,182 @@
+"""Reports of runs whose differences are known, and the command line of evaluations."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fpo import cli
+from fpo.errors import ArgumentError, FormatError
+from fpo.evaluation import arms, comparison, report, statistics
+
+
+def write_run(
+    folder: Path,
+    penalty: str,
+    *,
+    seed: int = 0,
+    gain: float = 0.0,
+    accuracy: float = 0.0,
+    **log: Any,
+) -> Path:
+    """A run of 200 rounds and 300 questions; `gain` and `accuracy` are added to common noise."""
+    folder.mkdir(parents=True)
+    config = {"penalty": penalty, "seed": seed, "model": "smollm2", "output": str(folder)}
+    (folder / "config.json").write_text(json.dumps(config))
+    common, own = np.random.default_rng(seed), np.random.default_rng([seed, len(penalty)])
+    rows = []
+    for step in range(1, 201):
+        reference = common.normal()
+        rows.append(
+            {
+                "step": step,
+                "utility/winner": reference + 0.1 * own.normal() + gain,
+                "utility/reference": reference,
+                "fpo/overconfidence": 0.01 * own.normal(),
+                **log,
+            }
+        )
+    (folder / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    header = {"fpo_evaluation": 1, "kind": "choice", "task": "toy", "model": penalty}
+    answers: list[dict[str, Any]] = [header]
+    hard = np.random.default_rng(5).uniform(size=300)
+    for k in range(300):
+        acc = float(hard[k] < 0.5 + accuracy)
+        answers.append({"id": f"toy:{k}", "acc": acc, "acc_norm": 0.0})
+    (folder / "evaluation").mkdir()
+    lines = "".join(json.dumps(row) + "\n" for row in answers)
+    (folder / "evaluation/toy.jsonl").write_text(lines)
+    return folder
+
+
+def test_block_bootstrap_sees_that_rounds_depend_on_each_other() -> None:
+    noise = np.random.default_rng(0).normal(size=4000)
+    walk = np.convolve(noise, np.ones(20) / 20, mode="valid")
+    whole, _ = statistics.block_bootstrap([walk], block=100)
+    alone = statistics.bootstrap(walk)
+    assert whole.high - whole.low > 3 * (alone.high - alone.low)
+    # the standard error of a moving mean of width 20 is that of the noise itself
+    assert (whole.high - whole.low) / 3.92 == pytest.approx(1 / np.sqrt(4000), rel=0.2)
+    runs = [walk + shift for shift in (-1, 0, 1)]
+    between, p = statistics.block_bootstrap(runs, block=100)
+    assert between.high - between.low > 1 and p > 0.5
+
+
+def test_a_report_concludes_what_it_can(tmp_path: Path) -> None:
+    runs = [
+        write_run(tmp_path / "a", "myopic"),
+        write_run(tmp_path / "b", "relaxed", gain=0.5, accuracy=0.2),
+        write_run(tmp_path / "c", "practical"),
+    ]
+    path = report.write_report(runs, tmp_path / "out", figures=False)
+    found = json.loads((path.parent / "report.json").read_text())
+    said = {(c["arm"], c["measure"]): c["conclusion"] for c in found["comparisons"]}
+    assert said["relaxed", "utility gained over the reference"] == "higher, in this one run"
+    assert said["relaxed", "toy acc"] == "higher, in this one run"
+    assert said["practical", "toy acc"] == "identical"
+    assert said["practical", "utility gained over the reference"].startswith("cannot")
+    assert found["levels"]["myopic"]["toy acc"]["questions"] == 300
+    text = path.read_text()
+    assert "- practical against myopic in utility gained over the reference" in text
+    assert "The control leash" in text and "The control best-of-n" in text
+    assert "One run each of myopic, relaxed, practical" in text
+    assert "rank" not in text.lower() and "best arm" not in text.lower()
+
+
+def test_many_comparisons_cost(tmp_path: Path) -> None:
+    weak = comparison.Comparison(
+        "a", "b", "m", "evaluation", statistics.Interval(0.1, 0.01, 0.2), 9, 0.03, 0.4, False
+    )
+    assert weak.conclusion() == (
+        "cannot be concluded: not significant among all comparisons (Holm)"
+    )
+    found = comparison.compare_arms(
+        arms.read_arms([write_run(tmp_path / n, n) for n in ("myopic", "exact")]), "myopic"
+    )
+    ordered = sorted(found, key=lambda one: one.p_value)
+    assert ordered[0].p_holm == pytest.approx(min(1, len(found) * ordered[0].p_value))
+
+
+def test_seeds_make_an_arm(tmp_path: Path) -> None:
+    runs = [
+        write_run(tmp_path / f"{name}{seed}", name, seed=seed, gain=gain)
+        for name, gain in (("myopic", 0.0), ("relaxed", 0.5))
+        for seed in (0, 1)
+    ]
+    one, two = arms.read_arms(runs)
+    assert (one.name, len(one.runs), two.name) == ("myopic", 2, "relaxed")
+    rounds, values = one.curves("utility/winner")
+    assert values.shape == (2, 200) == (2, rounds.size)
+    [gained] = [
+        c for c in comparison.compare_arms([one, two], "myopic") if c.measure.startswith("utility")
+    ]
+    assert (gained.pairs, gained.single_seed, gained.conclusion()) == (100, False, "higher")
+    with pytest.raises(ArgumentError, match="not even the seed"):
+        arms.read_arms([runs[0], runs[0]])
+    with pytest.raises(ArgumentError, match="differ in penalty"):
+        arms.read_arms([f"x={runs[0]}", f"x={runs[2]}"])
+
+
+def test_bad_runs(tmp_path: Path) -> None:
+    with pytest.raises(ArgumentError, match="not a folder"):
+        arms.read_run(tmp_path / "none")
+    with pytest.raises(ArgumentError, match="neither"):
+        arms.read_run(tmp_path)
+    run = write_run(tmp_path / "run", "myopic")
+    with pytest.raises(ArgumentError, match="baseline: expected one of myopic"):
+        report.write_report([run], tmp_path / "o", baseline="relaxed")
+    (run / "log.jsonl").write_text('{"loss": 1}\n')
+    with pytest.raises(FormatError, match="line 1 has no 'step'"):
+        arms.read_run(run)
+
+
+def test_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib").use("Agg")
+    runs = [
+        str(write_run(tmp_path / "a", "myopic")),
+        f"leash 0.1={write_run(tmp_path / 'b', 'leash', accuracy=0.1)}",
+        f"best-of-n={write_run(tmp_path / 'c', 'best-of-n')}",
+    ]
+    assert cli.main(["eval", "report", *runs, "--output", str(tmp_path / "out")]) == 0
+    text = capsys.readouterr().out
+    assert "![training.png](training.png)" in text and "control" not in text
+    for name in ("training.png", "evaluation.png"):
+        assert (tmp_path / "out" / name).stat().st_size > 5000
+
+
+# --------------------------------------------------------------------------- command line
+
+
+@pytest.mark.skipif("FPO_DATA" not in os.environ, reason="FPO_DATA is not set")
+def test_verdicts_command(capsys: pytest.CaptureFixture[str]) -> None:
+    path = Path(os.environ["FPO_DATA"]) / "fpo-authors/truthfulqa_3way.jsonl.gz"
+    assert cli.main(["eval", "verdicts", str(path)]) == 0
+    text = capsys.readouterr().out
+    for words in ("135-140", "144-188", "167-138", "p = 0.0181", "433 identical pairs"):
+        assert words in text
+    assert cli.main(["eval", "verdicts", str(path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["baseline against relaxed"]["ties"] == 485
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        (["choice"], 2, "name one or more tasks, or --file"),
+        (["choice", "arc", "--data", "."], 2, "task: expected one of truthfulqa, arc_easy"),
+        (["choice", "arc_easy", "--run", "absent"], 2, "absent is no training run"),
+        (["choice", "arc_easy", "--run", "a", "--model", "b"], 2, "--run: names model"),
+        (["choice", "arc_easy", "--data", "absent"], 2, "absent is not a folder"),
+        (["verdicts", "absent.jsonl"], 1, "absent.jsonl"),
+        (["report", "absent", "--output", "o"], 2, "absent is not a folder"),
+        (["judge", "a", "b", "--judge", "x"], 1, "a"),
+    ],
+)
+def test_command_failures(
+    arguments: list[str], code: int, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["eval", *arguments]) == code
+    assert text in capsys.readouterr().err

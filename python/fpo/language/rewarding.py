@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +15,7 @@ from ..optimizers import AdamW
 from .model import TokenModel
 from .questions import shipped_prompts
 
-if TYPE_CHECKING:
-    from .encoders import TextEncoder
-
 __all__ = [
-    "EncoderTrunk",
     "HeadReward",
     "LlamaReward",
     "LlamaTrunk",
@@ -143,36 +138,6 @@ class LlamaTrunk:
         texts = _texts(questions, answers, self.sees_prompt)
         states: Features = (self._states(texts) - self.mean) / self.scale
         return states
-
-
-class EncoderTrunk:
-    """Pooled features of an encoder such as BERT, RoBERTa or DeBERTa.
-
-    Parameters
-    ----------
-    encoder
-        A `TextEncoder`.
-    sees_prompt
-        The text is ``question, newline, answer``; otherwise the answer alone, as published.
-    """
-
-    def __init__(self, encoder: TextEncoder, *, sees_prompt: bool = False):
-        self.encoder = encoder
-        self.sees_prompt = sees_prompt
-        self.width = encoder.hidden
-
-    @classmethod
-    def from_pretrained(
-        cls, folder: str | os.PathLike[str], *, sees_prompt: bool = False
-    ) -> EncoderTrunk:
-        """Over the encoder of a folder."""
-        from .encoders import TextEncoder
-
-        return cls(TextEncoder.from_pretrained(folder), sees_prompt=sees_prompt)
-
-    def features(self, questions: Sequence[str], answers: Sequence[str]) -> Features:
-        """(n, hidden)."""
-        return self.encoder.features(_texts(questions, answers, self.sees_prompt))
 
 
 def _texts(questions: Sequence[str], answers: Sequence[str], sees_prompt: bool) -> list[str]:

@@ -4,16 +4,15 @@ import argparse
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 from . import machine
 from .contest import Contestant, contest
+from .language_rows import language_rows
 from .peers.setting import Setting
+from .row import Row, row
 
 GAMES = 64
 PEER_ROUNDS = 400  # of 4000: a round costs the same from the tenth on, when the buffer is full
-
-Row = dict[str, Any]
 
 
 def reward_model_flops(setting: Setting) -> float:
@@ -27,24 +26,6 @@ def reward_model_flops(setting: Setting) -> float:
     inner = setting.inner_steps * (3 * m1 + 4 * m2)
     train = setting.label_buffer * (2 * m1 + 3 * m2)
     return 2.0 * setting.rounds * (inner + train)
-
-
-def row(name: str, ours: Contestant, peer: Contestant, peer_name: str, note: str) -> Row:
-    """One line of the result."""
-    spread = "; ".join(
-        f"{label} min {c.best:.3g} s, median {c.median:.3g} s of {len(c.times)}"
-        for label, c in (("ours", ours), (peer_name, peer))
-    )
-    busy = [c for c in (ours, peer) if len(c.cores) == 1 and sum(c.processor) < 0.8 * sum(c.walls)]
-    return {
-        "name": name,
-        "ours": ours.best,
-        "peer": peer.best,
-        "peer_name": peer_name,
-        "ratio": peer.best / ours.best,
-        "limit": None,
-        "note": f"{note}; {spread}" + ("; the machine was busy" if busy else ""),
-    }
 
 
 def neural_rows(repeats: int) -> list[Row]:
@@ -166,17 +147,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--output", type=Path, default=Path("build/bench.json"))
     parser.add_argument("--repeats", type=int, default=5, help="turns of each contestant (5)")
-    parser.add_argument("--only", choices=("neural", "kernels"), help="measure one group")
+    parser.add_argument(
+        "--only", choices=("neural", "kernels", "language"), help="measure one group"
+    )
     arguments = parser.parse_args()
 
     print(
         f"{machine.name()}; load {os.getloadavg()[0]:.1f}; minimum of {arguments.repeats} turns\n"
     )
-    rows = []
-    if arguments.only != "kernels":
-        rows += neural_rows(arguments.repeats)
-    if arguments.only != "neural":
-        rows += kernel_rows(arguments.repeats)
+    measures = {"neural": neural_rows, "kernels": kernel_rows, "language": language_rows}
+    rows: list[Row] = []
+    for name, measure in measures.items():
+        if arguments.only in (None, name):
+            rows += measure(arguments.repeats)
     print(table(rows))
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps(rows, indent=2, allow_nan=False) + "\n")

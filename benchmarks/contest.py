@@ -19,6 +19,8 @@ UNSET = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OPENBLAS_NUM_THREADS", "OMP_N
 class Contestant:
     """A worker process and its times, `scale` times those of a call.
 
+    `function` is one of `benchmarks.contestants`, or "module.function" of another module.
+
     On one core a time is the processor's, so that other programs on the machine are not counted;
     on several it is the wall clock's.
     """

@@ -4,6 +4,7 @@ Pins itself to `cores`, prepares, and then answers each line of its input by one
 are lines of JSON on the standard output.
 """
 
+import importlib
 import json
 import os
 import sys
@@ -23,10 +24,10 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what libraries print must not meet the answers
 
-    from . import contestants
-
     start = time.perf_counter()
-    call = getattr(contestants, job["contestant"])(**job["arguments"])
+    module, _, name = job["contestant"].rpartition(".")
+    contestants = importlib.import_module(f".{module or 'contestants'}", __package__)
+    call = getattr(contestants, name)(**job["arguments"])
     answers.write(json.dumps({"prepared": time.perf_counter() - start}) + "\n")
     for _ in sys.stdin:
         wall, cpu = time.perf_counter(), time.process_time()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,11 @@ def add_parser(commands: Any) -> None:
         )
         kind.add_argument("--storage", default="bf16", help="of the weights: bf16, f32, int8")
         kind.add_argument("--data", type=Path, metavar="DIR", help="data sets; default $FPO_DATA")
+        kind.add_argument(
+            "--held-out",
+            action="store_true",
+            help="TruthfulQA: only the fifth of the questions that the truth oracle never saw",
+        )
         kind.add_argument("--limit", type=int, metavar="N", help="questions; default all")
         kind.add_argument("--seed", type=int, help="draw them; default the first ones")
         kind.add_argument("--output", type=Path, metavar="DIR", help="for result files; resumes")
@@ -114,6 +120,15 @@ class _Subject:
         return None if self.folder is None else self.folder / f"{name}.jsonl"
 
 
+def _kept(parsed: argparse.Namespace, questions: list[Any], text: Callable[[Any], str]) -> Any:
+    """The questions, or with ``--held-out`` those that no oracle was fitted to."""
+    if not parsed.held_out:
+        return questions
+    from ..language.gold import is_held_out
+
+    return [question for question in questions if is_held_out(text(question))]
+
+
 def _show(name: str, value: Any, path: Path | None) -> None:
     print(f"{name}: {json.dumps(value)}")
     if path is not None:
@@ -127,8 +142,15 @@ def _choice(parsed: argparse.Namespace) -> int:
     loaded = {name: tasks.load(name, parsed.data) for name in parsed.tasks}
     if parsed.file is not None:
         loaded[parsed.file.name.split(".")[0]] = tasks.from_file(parsed.file, parsed.prompt)
+    if parsed.held_out and set(loaded) != {"truthfulqa"}:
+        raise ArgumentError("--held-out: for the task truthfulqa alone")
     chosen = {
-        name: tasks.select(some, parsed.limit, categories=parsed.category, seed=parsed.seed)
+        name: tasks.select(
+            _kept(parsed, some, lambda one: str(one.question)),
+            parsed.limit,
+            categories=parsed.category,
+            seed=parsed.seed,
+        )
         for name, some in loaded.items()
     }
     model = subject.load()
@@ -151,7 +173,8 @@ def _sycophancy(parsed: argparse.Namespace) -> int:
         questions = sycophancy.load_opinions(parsed.data)
     else:
         questions = sycophancy.load_beliefs(parsed.data)
-    chosen = tasks.sample(questions, parsed.limit, parsed.seed)
+    kept = _kept(parsed, questions, lambda one: str(one["question"]))
+    chosen = tasks.sample(kept, parsed.limit, parsed.seed)
     name = "opinions" if parsed.opinions else "beliefs"
     path, shown = subject.file(name), not parsed.quiet
     model = subject.load()
@@ -171,7 +194,9 @@ def _sycophancy(parsed: argparse.Namespace) -> int:
 
 def _answers(parsed: argparse.Namespace) -> int:
     subject = _Subject(parsed)
-    questions = tasks.sample(generation.load_questions(parsed.data), parsed.limit, parsed.seed)
+    loaded = generation.load_questions(parsed.data)
+    kept = _kept(parsed, loaded, lambda one: str(one["question"]))
+    questions = tasks.sample(kept, parsed.limit, parsed.seed)
     rows = generation.generate_answers(
         subject.load(),
         questions,

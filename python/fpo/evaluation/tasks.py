@@ -62,6 +62,8 @@ class Question:
     #: Indices of all true choices, where their share of probability is a measure (MC2).
     true: tuple[int, ...] | None = None
     category: str = ""
+    #: The question alone.
+    question: str = ""
 
 
 def _letters(question: str, choices: Sequence[str]) -> str:
@@ -117,6 +119,7 @@ def _truthfulqa(root: str | os.PathLike[str] | None) -> list[Question]:
                 answer,
                 rivals,
                 tuple(i for i, (_, label) in enumerate(row["mc2"]) if label),
+                question=row["question"],
             )
         )
     return questions

@@ -75,9 +75,12 @@ extension TextEncoder {
         guard batch.count > 0 else { return }
         let pass = pass(batch)
         let tape = try pass.pool(try pass.forward().output, pooler)
-        for i in 0..<batch.count {
-            features[i].base.update(
-                from: tape.features.base + i * configuration.hidden, count: configuration.hidden)
+        withExtendedLifetime(pass.stack) {
+            for i in 0..<batch.count {
+                features[i].base.update(
+                    from: tape.features.base + i * configuration.hidden,
+                    count: configuration.hidden)
+            }
         }
     }
 
@@ -86,10 +89,13 @@ extension TextEncoder {
         _ batch: TextBatch, blocks: Int, into states: MutableRows<Float>
     ) throws(NumericsError) {
         guard batch.count > 0 else { return }
-        let output = try pass(batch).forward(blocks: blocks).output
-        for t in 0..<output.rows {
-            states[t].base.update(
-                from: output.base + t * output.columns, count: output.columns)
+        let pass = pass(batch)
+        let output = try pass.forward(blocks: blocks).output
+        withExtendedLifetime(pass.stack) {
+            for t in 0..<output.rows {
+                states[t].base.update(
+                    from: output.base + t * output.columns, count: output.columns)
+            }
         }
     }
 }

@@ -106,6 +106,7 @@ class TextEncoder(_lib.Handle):
         if storage not in _STORAGE:
             raise DomainError(f"storage: expected {one_of(tuple(_STORAGE))}, got {storage!r}")
         self.name, self.storage, self.tokenizer = name, storage, tokenizer
+        self.folder: Path | None = None
         own, self.classifier = _own_tensors(tensors)
         settings = _settings(config, "pooler.dense.weight" in own, name)
         settings.storage = _STORAGE[storage]
@@ -189,7 +190,7 @@ class TextEncoder(_lib.Handle):
                 file.tensor(name) if plain else file.float32(name),
                 kind if plain else "F32",
             )
-        return cls(
+        encoder = cls(
             read_json(folder / "config.json"),
             tensors,
             Tokenizer.from_folder(folder),
@@ -197,6 +198,8 @@ class TextEncoder(_lib.Handle):
             max_length=max_length,
             name=str(source),
         )
+        encoder.folder = folder
+        return encoder
 
     # ------------------------------------------------------------------------------- texts
 

@@ -7,9 +7,10 @@ import PackageDescription
 /// The hot loops are optimised in debug builds too: without `-O` they are 40 to 400 times slower.
 let optimized: SwiftSetting = .unsafeFlags(["-O"])
 
-/// One folder of kernels (`Sources/FPOKernels`, linked under four names) compiled for each element
-/// type and CPU level; `FPONumerics` picks a level when the library loads.
-func kernels(_ element: String, level: Int) -> Target {
+/// A folder of kernels, linked under the name of each element type and CPU level that it is compiled
+/// for (`Sources/FPOKernels` under four, `Sources/FPOTransformerKernels` under two); `FPONumerics`
+/// picks a level when the library loads.
+func kernels(_ element: String, level: Int, name: String? = nil) -> Target {
     var settings: [SwiftSetting] = [
         optimized, .unsafeFlags(["-Xcc", "-march=x86-64-v\(level)"]),
         .define("ELEMENT_\(element)"), .define("LEVEL_V\(level)"),
@@ -17,7 +18,7 @@ func kernels(_ element: String, level: Int) -> Target {
     ]
     if level == 4 { settings.append(.unsafeFlags(["-Xcc", "-mprefer-vector-width=512"])) }
     return .target(
-        name: "FPOKernels\(element)V\(level)", dependencies: ["CLanes", "FPOKernelTypes"],
+        name: name ?? "FPOKernels\(element)V\(level)", dependencies: ["CLanes", "FPOKernelTypes"],
         swiftSettings: settings)
 }
 
@@ -34,14 +35,19 @@ let package = Package(
         .target(name: "FPOKernelTypes"),
         kernels("F32", level: 3), kernels("F32", level: 4),
         kernels("F64", level: 3), kernels("F64", level: 4),
+        kernels("F32", level: 3, name: "FPOTransformerKernelsV3"),
+        kernels("F32", level: 4, name: "FPOTransformerKernelsV4"),
         .target(
             name: "FPONumerics",
             dependencies: [
                 "COpenBLAS", "CShims", "FPOKernelTypes",
                 "FPOKernelsF32V3", "FPOKernelsF32V4", "FPOKernelsF64V3", "FPOKernelsF64V4",
+                "FPOTransformerKernelsV3", "FPOTransformerKernelsV4",
             ],
             swiftSettings: [optimized]),
-        .target(name: "FPOLayers", dependencies: ["FPONumerics"], swiftSettings: [optimized]),
+        .target(
+            name: "FPOLayers", dependencies: ["CShims", "FPOKernelTypes", "FPONumerics"],
+            swiftSettings: [optimized]),
         .target(
             name: "FPOObjectives", dependencies: ["FPOKernelTypes", "FPONumerics"],
             swiftSettings: [optimized]),

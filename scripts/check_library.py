@@ -70,9 +70,11 @@ def check_kernel_objects(objects: Path) -> list[str]:
     generic of the standard library. If that one were compiled for AVX-512, a processor without it
     would meet an illegal instruction in code that has nothing to do with kernels.
     """
-    modules = sorted(objects.glob("FPOKernelsF*.build"))
-    if len(modules) < 4:
-        return [f"expected four kernel modules in {objects}, found {len(modules)}"]
+    modules = sorted(objects.glob("FPOKernelsF*.build")) + sorted(
+        objects.glob("FPOTransformerKernelsV*.build")
+    )
+    if len(modules) < 6:
+        return [f"expected six kernel modules in {objects}, found {len(modules)}"]
     problems = []
     for module in modules:
         for line in output("nm", "--defined-only", *sorted(module.glob("*.o"))).splitlines():

@@ -72,4 +72,115 @@ LANES_INLINE wide_t wide_at_least(wide_t a, wide_t low) {
     return (wide_t)((mask & (__typeof__(mask))low) | (~mask & (__typeof__(mask))a));
 }
 
+#if defined(ELEMENT_F32)
+/* What products of packed weights and rearrangements need; eight lanes stand alone below, so that
+ * both levels share them. */
+typedef float eight_t __attribute__((ext_vector_type(8)));
+typedef uint32_t lanes_words_t __attribute__((ext_vector_type(FPO_LANES)));
+typedef uint16_t lanes_halves_t __attribute__((ext_vector_type(FPO_LANES)));
+typedef int8_t lanes_bytes_t __attribute__((ext_vector_type(FPO_LANES)));
+
+/* Fetches the line at p into the nearest cache; any address is allowed. */
+LANES_INLINE void lanes_prefetch(const void *p) { __builtin_prefetch(p, 0, 3); }
+
+/* bfloat16 and bytes, widened. */
+LANES_INLINE lanes_t lanes_from_halves(const uint16_t *p) {
+    lanes_halves_t a;
+    __builtin_memcpy(&a, p, sizeof a);
+    return (lanes_t)(__builtin_convertvector(a, lanes_words_t) << 16);
+}
+LANES_INLINE lanes_t lanes_from_bytes(const int8_t *p) {
+    lanes_bytes_t a;
+    __builtin_memcpy(&a, p, sizeof a);
+    return __builtin_convertvector(__builtin_convertvector(a, lanes_mask_t), lanes_t);
+}
+
+/* The first n elements at p, and zeros; or the first n lanes to p. */
+LANES_INLINE lanes_t lanes_load_first(const float *p, int64_t n) {
+    float a[FPO_LANES] = {0};
+    for (int64_t i = 0; i < n; i++) a[i] = p[i];
+    lanes_t v;
+    __builtin_memcpy(&v, a, sizeof v);
+    return v;
+}
+LANES_INLINE void lanes_store_first(lanes_t v, float *p, int64_t n) {
+    float a[FPO_LANES];
+    __builtin_memcpy(a, &v, sizeof v);
+    for (int64_t i = 0; i < n; i++) p[i] = a[i];
+}
+
+/* The sum, or the greatest, of all lanes, halves first: the same bits for the same sixteen. A NaN
+ * may be passed over by the latter. */
+LANES_INLINE float eight_sum(eight_t a) {
+    float b __attribute__((ext_vector_type(4))) = a.lo + a.hi;
+    float c __attribute__((ext_vector_type(2))) = b.lo + b.hi;
+    return c.x + c.y;
+}
+LANES_INLINE float lanes_greatest(lanes_t a) {
+    float greatest = a[0];
+    for (int i = 1; i < FPO_LANES; i++) greatest = a[i] > greatest ? a[i] : greatest;
+    return greatest;
+}
+LANES_INLINE lanes_t lanes_greater(lanes_t a, lanes_t b) { return lanes_where_less(a, b, b, a); }
+#if defined(LEVEL_V4)
+LANES_INLINE float lanes_sum(lanes_t a, lanes_t b) {
+    lanes_t c = a + b;
+    return eight_sum(c.lo + c.hi);
+}
+#else
+LANES_INLINE float lanes_sum(lanes_t a, lanes_t b, lanes_t c, lanes_t d) {
+    return eight_sum((a + c) + (b + d));
+}
+#endif
+
+/* An 8 x 8 block, turned over: row i of the result is lane i of the eight vectors. */
+LANES_INLINE void eight_turn(const eight_t r[8], float *out, int64_t ld) {
+    eight_t a[8], b[8];
+    for (int i = 0; i < 8; i += 2) {
+        a[i] = __builtin_shufflevector(r[i], r[i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
+        a[i + 1] = __builtin_shufflevector(r[i], r[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
+    }
+    for (int i = 0; i < 8; i += 4) {
+        b[i] = __builtin_shufflevector(a[i], a[i + 2], 0, 1, 8, 9, 4, 5, 12, 13);
+        b[i + 1] = __builtin_shufflevector(a[i], a[i + 2], 2, 3, 10, 11, 6, 7, 14, 15);
+        b[i + 2] = __builtin_shufflevector(a[i + 1], a[i + 3], 0, 1, 8, 9, 4, 5, 12, 13);
+        b[i + 3] = __builtin_shufflevector(a[i + 1], a[i + 3], 2, 3, 10, 11, 6, 7, 14, 15);
+    }
+    for (int i = 0; i < 4; i++) {
+        eight_t low = __builtin_shufflevector(b[i], b[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+        eight_t high = __builtin_shufflevector(b[i], b[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+        __builtin_memcpy(out + i * ld, &low, sizeof low);
+        __builtin_memcpy(out + (i + 4) * ld, &high, sizeof high);
+    }
+}
+LANES_INLINE void eight_turn_floats(const float *p, int64_t step, float *out, int64_t ld) {
+    eight_t r[8];
+    for (int i = 0; i < 8; i++) __builtin_memcpy(&r[i], p + i * step, sizeof r[i]);
+    eight_turn(r, out, ld);
+}
+LANES_INLINE void eight_turn_halves(const uint16_t *p, int64_t step, float *out, int64_t ld) {
+    eight_t r[8];
+    for (int i = 0; i < 8; i++) {
+        uint16_t a __attribute__((ext_vector_type(8)));
+        __builtin_memcpy(&a, p + i * step, sizeof a);
+        uint32_t b __attribute__((ext_vector_type(8))) =
+            __builtin_convertvector(a, __typeof__(b)) << 16;
+        r[i] = (eight_t)b;
+    }
+    eight_turn(r, out, ld);
+}
+LANES_INLINE void eight_turn_bytes(
+    const int8_t *p, int64_t step, const float *scale, float *out, int64_t ld
+) {
+    eight_t r[8], s;
+    __builtin_memcpy(&s, scale, sizeof s);
+    for (int i = 0; i < 8; i++) {
+        int8_t a __attribute__((ext_vector_type(8)));
+        __builtin_memcpy(&a, p + i * step, sizeof a);
+        r[i] = s * __builtin_convertvector(a, eight_t);
+    }
+    eight_turn(r, out, ld);
+}
+#endif
+
 #endif

@@ -15,6 +15,11 @@ char *fpo_message(void) {
     return message;
 }
 
+float *fpo_scratch(void) {
+    static _Thread_local _Alignas(64) float scratch[fpo_scratch_count];
+    return scratch;
+}
+
 int32_t fpo_detect_cpu_level(void) {
     __builtin_cpu_init();
     if (__builtin_cpu_supports("x86-64-v4")) return 4;

@@ -1,5 +1,6 @@
+import CShims
+import FPOKernelTypes
 public import FPONumerics
-import Glibc
 
 /// Softmax attention with grouped key-value heads: head `h` reads key-value head
 /// `h / (heads / keyValueHeads)` (Vaswani et al., arXiv:1706.03762; Ainslie et al.,
@@ -30,20 +31,6 @@ public struct Attention: Sendable {
         self.scale = scale ?? 1 / Float(headDimension).squareRoot()
     }
 
-    /// Memory for `forward` and `backward` on up to `tokens` rows in up to `sequences` sequences.
-    public final class Workspace: @unchecked Sendable {
-        let memory: Buffer<Float>
-        let tokens, sequences: Int
-
-        public init(
-            _ attention: Attention, tokens: Int, sequences: Int, backward: Bool
-        ) throws(NumericsError) {
-            self.tokens = tokens
-            self.sequences = sequences
-            memory = try Buffer(1)
-        }
-    }
-
     /// - Parameters:
     ///   - bias: for sequence `s` of `n` rows `heads · n · n` elements `(heads, n, n)`, one
     ///     sequence after the other; row `i`, column `j` is added to `s_ij`.
@@ -54,39 +41,26 @@ public struct Attention: Sendable {
         workspace: Workspace
     ) {
         check(q, k, v, sequences, workspace)
-        check(out, heads)
-        let D = headDimension, T = q.rows
+        check(out, heads, rows: q.rows)
+        precondition(
+            statistics == nil || statistics!.count == heads * q.rows, "Attention: statistics")
+        let (D, T) = (headDimension, q.rows), kernels = transformerKernels.attention
         let (q, k, v, out) = (Strided(q), Strided(k), Strided(v), Strided(out))
-        ThreadPool.shared.run(tasks: heads) { h in
-            let g = h / (heads / keyValueHeads)
-            var p = [Double](repeating: 0, count: T)
-            each(sequences) { rows, biasStart in
-                let n = rows.count
-                for i in 0..<n {
-                    let count = causal ? i + 1 : n
-                    var top = -Double.infinity, sum = 0.0
-                    for j in 0..<count {
-                        let dotted = dot(
-                            D, q[rows.lowerBound + i] + h * D, k[rows.lowerBound + j] + g * D)
-                        p[j] = Double(scale * dotted)
-                        if let bias { p[j] += Double(bias[biasStart + (h * n + i) * n + j]) }
-                        top = max(top, p[j])
-                    }
-                    for j in 0..<count {
-                        p[j] = exp(p[j] - top)
-                        sum += p[j]
-                    }
-                    statistics?[h, rows.lowerBound + i] = Float(top + log(sum))
-                    let o = out[rows.lowerBound + i] + h * D
-                    for d in 0..<D {
-                        var value = 0.0
-                        for j in 0..<count {
-                            value += p[j] * Double(v[rows.lowerBound + j][g * D + d])
-                        }
-                        o[d] = Float(value / sum)
-                    }
-                }
-            }
+        let group = heads / keyValueHeads, blocks = workspace.blocks.base
+        let count = cut(sequences, blocks), small = T * heads * D < 8192
+        let keys = workspace.memory.base
+        let copies = keys + (T + 31 * (sequences.count - 1)) * keyValueHeads * D
+        run(blocks, count, heads: keyValueHeads, small: small) { block, g in
+            turn(k, keyValueHeads, g, block, keys)
+            copy(v, keyValueHeads, g, block, copies)
+        }
+        run(blocks, count, heads: heads, small: small) { block, h in
+            let g = h / group
+            kernels.forward(
+                head(block, h, T, bias, statistics), block.first..<block.last,
+                .init(q[block.start] + h * D, q.leadingDimension),
+                turned(keys, keyValueHeads, g, block), panels(v, keyValueHeads, g, block, copies),
+                .init(out[block.start] + h * D, out.leadingDimension), fpo_scratch())
         }
     }
 
@@ -99,74 +73,91 @@ public struct Attention: Sendable {
     ) {
         check(q, k, v, sequences, workspace)
         check(dq, dk, dv, sequences, workspace)
-        check(out, heads)
-        check(dOut, heads)
-        let D = headDimension
+        check(out, heads, rows: q.rows)
+        check(dOut, heads, rows: q.rows)
+        precondition(workspace.backward, "Attention: a workspace for forward alone")
+        precondition(statistics.count == heads * q.rows, "Attention: statistics")
+        let (D, T) = (headDimension, q.rows), kernels = transformerKernels.attention
+        let (H, KV, group) = (heads, keyValueHeads, heads / keyValueHeads)
         let (q, k, v, out, dOut) = (Strided(q), Strided(k), Strided(v), Strided(out), Strided(dOut))
         let (dq, dk, dv) = (Strided(dq), Strided(dk), Strided(dv))
-        ThreadPool.shared.run(tasks: keyValueHeads) { g in
-            for h in g * (heads / keyValueHeads)..<(g + 1) * (heads / keyValueHeads) {
-                each(sequences) { rows, biasStart in
-                    let n = rows.count, first = rows.lowerBound
-                    for i in 0..<n {
-                        let dO = dOut[first + i] + h * D
-                        let delta = dot(D, dO, out[first + i] + h * D)
-                        for j in 0..<(causal ? i + 1 : n) {
-                            let at = biasStart + (h * n + i) * n + j
-                            var s = scale * dot(D, q[first + i] + h * D, k[first + j] + g * D)
-                            if let bias { s += bias[at] }
-                            let p = exp(s - statistics[h, first + i])
-                            let ds = p * (dot(D, dO, v[first + j] + g * D) - delta)
-                            dBias?[at] += ds
-                            addProduct(D, p, dO, to: dv[first + j] + g * D)
-                            addProduct(
-                                D, scale * ds, k[first + j] + g * D, to: dq[first + i] + h * D)
-                            addProduct(
-                                D, scale * ds, q[first + i] + h * D, to: dk[first + j] + g * D)
-                        }
-                    }
-                }
+        let blocks = workspace.blocks.base, padded = T + 31 * (sequences.count - 1)
+        let count = cut(sequences, blocks), small = T * H * D < 8192
+
+        let keys = workspace.memory.base, values = keys + padded * KV * D
+        let queries = values + padded * KV * D, dOuts = queries + padded * H * D
+        let delta = dOuts + padded * H * D, keyCopies = delta + padded * H
+        let queryCopies = keyCopies + padded * KV * width
+        let dOutCopies = queryCopies + padded * H * width
+        run(blocks, count, heads: H, small: small) { block, h in
+            if h < KV {
+                turn(k, KV, h, block, keys)
+                turn(v, KV, h, block, values)
+                copy(k, KV, h, block, keyCopies)
+            }
+            turn(q, H, h, block, queries)
+            turn(dOut, H, h, block, dOuts)
+            copy(q, H, h, block, queryCopies)
+            copy(dOut, H, h, block, dOutCopies)
+        }
+        run(blocks, count, heads: H, small: small) { block, h in
+            let g = h / group, at = h * D
+            kernels.queryBackward(
+                head(block, h, T, bias, statistics), block.first..<block.last,
+                .init(q[block.start] + at, q.leadingDimension), turned(keys, KV, g, block),
+                turned(values, KV, g, block), panels(k, KV, g, block, keyCopies),
+                .init(out[block.start] + at, out.leadingDimension),
+                .init(dOut[block.start] + at, dOut.leadingDimension),
+                .init(dq[block.start] + at, dq.leadingDimension),
+                dBias.map { $0 + block.bias + h * block.count * block.count },
+                delta + h * T + block.start, fpo_scratch())
+        }
+        run(blocks, count, heads: KV, small: small) { block, g in
+            for h in g * group..<(g + 1) * group {
+                kernels.keyBackward(
+                    head(block, h, T, bias, statistics), block.first..<block.last,
+                    .init(k[block.start] + g * D, k.leadingDimension),
+                    .init(v[block.start] + g * D, v.leadingDimension),
+                    turned(queries, H, h, block), turned(dOuts, H, h, block),
+                    panels(q, H, h, block, queryCopies), panels(dOut, H, h, block, dOutCopies),
+                    .init(dk[block.start] + g * D, dk.leadingDimension),
+                    .init(dv[block.start] + g * D, dv.leadingDimension),
+                    delta + h * T + block.start, fpo_scratch())
             }
         }
     }
 
-    private func each(_ sequences: [Int], _ body: (Range<Int>, _ biasStart: Int) -> Void) {
-        var start = 0
-        for (first, end) in zip(sequences, sequences.dropFirst()) {
-            body(first..<end, start)
-            start += heads * (end - first) * (end - first)
-        }
+    private func head(
+        _ block: Block, _ h: Int, _ tokens: Int, _ bias: UnsafePointer<Float>?,
+        _ statistics: Matrix<Float>?
+    ) -> AttentionKernels.Head {
+        .init(
+            count: block.count, dimension: headDimension, causal: causal, scale: scale,
+            bias: bias.map { $0 + block.bias + h * block.count * block.count },
+            statistics: statistics.map { $0.base + h * tokens + block.start })
     }
 
-    private func check(_ view: some RowMajor, _ heads: Int) {
+    private func check(_ view: some RowMajor, _ heads: Int, rows: Int) {
         precondition(
-            view.columns == heads * headDimension,
-            "Attention: \(view.columns) columns for \(heads) heads of \(headDimension)")
+            view.columns == heads * headDimension && view.rows == rows,
+            "Attention: (\(view.rows), \(view.columns)) for \(heads) heads of \(headDimension)")
     }
 
     private func check(
         _ q: some RowMajor, _ k: some RowMajor, _ v: some RowMajor, _ sequences: [Int],
         _ workspace: Workspace
     ) {
-        check(q, heads)
-        check(k, keyValueHeads)
-        check(v, keyValueHeads)
+        check(q, heads, rows: q.rows)
+        check(k, keyValueHeads, rows: q.rows)
+        check(v, keyValueHeads, rows: q.rows)
         precondition(
             q.rows <= workspace.tokens && sequences.count - 1 <= workspace.sequences
                 && sequences.first == 0 && sequences.last == q.rows,
             "Attention: \(q.rows) rows in \(sequences.count - 1) sequences")
+        for s in 1..<sequences.count {
+            precondition(
+                (0...AttentionKernels.maximumKeys).contains(sequences[s] - sequences[s - 1]),
+                "Attention: a sequence of \(sequences[s] - sequences[s - 1]) rows")
+        }
     }
-}
-
-/// A base address and the distance of rows.
-struct Strided {
-    let base: UnsafeMutablePointer<Float>
-    let leadingDimension: Int
-
-    init(_ view: some RowMajor) {
-        base = view.base
-        leadingDimension = view.leadingDimension
-    }
-
-    subscript(_ row: Int) -> UnsafeMutablePointer<Float> { base + row * leadingDimension }
 }

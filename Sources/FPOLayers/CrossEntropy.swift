@@ -5,8 +5,8 @@ import Glibc
 /// never all in memory.
 ///
 /// A row's state is six floats, `states (m, 6)`: the greatest logit, `Σ e^{z − greatest}`,
-/// `Σ z e^{z − greatest}`, the target's logit, and the index of the greatest logit (its bits as
-/// `Int32`; the lowest of equals).
+/// `Σ (z − greatest) e^{z − greatest}`, the target's logit, the index of the greatest logit (its
+/// bits as `Int32`; the lowest of equals), and one to spare.
 public enum CrossEntropy {
     public static let stateColumns = 6
 
@@ -26,19 +26,11 @@ public enum CrossEntropy {
         targets: UnsafePointer<Int32>?
     ) {
         let c = logits.columns, (base, ld) = (logits.base, logits.leadingDimension)
-        ThreadPool.shared.run(items: logits.rows, cost: 16 * c) { rows in
+        let kernel = transformerKernels.layers.accumulate
+        ThreadPool.shared.run(items: logits.rows, cost: 4 * c) { rows in
             for i in rows {
                 let z = base + i * ld, state = states.base + i * stateColumns
-                var top = state[0], index = -1
-                for j in 0..<c where z[j] > top { (top, index) = (z[j], j) }
-                let shrink = state[0] == top ? 1 : exp(Double(state[0] - top))
-                var sum = Double(state[1]) * shrink, weighted = Double(state[2]) * shrink
-                for j in 0..<c {
-                    let e = exp(Double(z[j] - top))
-                    sum += e
-                    weighted += Double(z[j]) * e
-                }
-                (state[0], state[1], state[2]) = (top, Float(sum), Float(weighted))
+                let index = kernel(c, z, state)
                 if index >= 0 {
                     state[4] = Float(bitPattern: UInt32(bitPattern: Int32(firstToken + index)))
                 }
@@ -67,7 +59,7 @@ public enum CrossEntropy {
             let logarithm = logf(state[1])
             logProbability?[i] = (state[3] - state[0]) - logarithm
             logSumExp?[i] = state[0] + logarithm
-            entropy?[i] = logarithm + (state[0] - state[2] / state[1])
+            entropy?[i] = logarithm - state[2] / state[1]
             greatest?[i] = Int32(bitPattern: state[4].bitPattern)
         }
     }
@@ -79,10 +71,11 @@ public enum CrossEntropy {
         logSumExp: UnsafePointer<Float>, coefficients: UnsafePointer<Float>
     ) {
         let c = logits.columns, (base, ld) = (logits.base, logits.leadingDimension)
-        ThreadPool.shared.run(items: logits.rows, cost: 16 * c) { rows in
+        let kernel = transformerKernels.layers.scaledExponential
+        ThreadPool.shared.run(items: logits.rows, cost: 4 * c) { rows in
             for i in rows {
                 let z = base + i * ld
-                for j in 0..<c { z[j] = coefficients[i] * exp(z[j] - logSumExp[i]) }
+                kernel(c, coefficients[i], logSumExp[i], z)
                 let target = Int(targets[i]) - firstToken
                 if target >= 0 && target < c { z[target] -= coefficients[i] }
             }

@@ -7,22 +7,27 @@ public enum Embedding {
         _ y: Matrix<Float>, tokens: UnsafePointer<Int32>, table: PackedMatrix
     ) {
         precondition(y.columns == table.columns, "Embedding: \(y.columns) of \(table.columns)")
-        ThreadPool.shared.run(items: y.rows, cost: 4 * y.columns) { rows in
+        ThreadPool.shared.run(items: y.rows, cost: 8 * y.columns) { rows in
             for i in rows { table.unpack(row: Int(tokens[i]), to: y.base + i * y.columns) }
         }
     }
 
-    /// `y += table[tokens]` where `adding`, as for the sum of word, position and type embeddings.
+    /// `y ← table[tokens]`, or `y += table[tokens]` where `adding`, as for the sum of word, position
+    /// and type embeddings.
     public static func forward(
         _ y: Matrix<Float>, tokens: UnsafePointer<Int32>, table: Matrix<Float>,
         adding: Bool = false
     ) {
-        precondition(y.columns == table.columns, "Embedding: \(y.columns) of \(table.columns)")
-        ThreadPool.shared.run(items: y.rows, cost: 4 * y.columns) { rows in
+        let n = y.columns, add = transformerKernels.layers.add
+        check(tokens, y.rows, y, table)
+        ThreadPool.shared.run(items: y.rows, cost: n) { rows in
             for i in rows {
-                let token = Int(tokens[i])
-                precondition(token >= 0 && token < table.rows, "Embedding: token \(token)")
-                for j in 0..<y.columns { y[i, j] = (adding ? y[i, j] : 0) + table[token, j] }
+                let row = table.base + Int(tokens[i]) * n
+                if adding {
+                    add(n, 1, row, y.base + i * n)
+                } else {
+                    (y.base + i * n).update(from: row, count: n)
+                }
             }
         }
     }
@@ -31,10 +36,25 @@ public enum Embedding {
     public static func backward(
         dTable: Matrix<Float>, tokens: UnsafePointer<Int32>, dy: Matrix<Float>
     ) {
-        for i in 0..<dy.rows {
-            addProduct(
-                dy.columns, 1, dy.base + i * dy.columns,
-                to: dTable.base + Int(tokens[i]) * dTable.columns)
+        let n = dy.columns, add = transformerKernels.layers.add
+        check(tokens, dy.rows, dy, dTable)
+        FPOLayers.columns(n, rows: dy.rows) { range in
+            for i in 0..<dy.rows {
+                add(
+                    range.count, 1, dy.base + i * n + range.lowerBound,
+                    dTable.base + Int(tokens[i]) * n + range.lowerBound)
+            }
+        }
+    }
+
+    private static func check(
+        _ tokens: UnsafePointer<Int32>, _ count: Int, _ y: Matrix<Float>, _ table: Matrix<Float>
+    ) {
+        precondition(y.columns == table.columns, "Embedding: \(y.columns) of \(table.columns)")
+        for i in 0..<count {
+            precondition(
+                tokens[i] >= 0 && tokens[i] < table.rows,
+                "Embedding: token \(tokens[i]) of \(table.rows)")
         }
     }
 }

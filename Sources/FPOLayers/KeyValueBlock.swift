@@ -1,5 +1,6 @@
+import CShims
+import FPOKernelTypes
 public import FPONumerics
-import Glibc
 
 /// Keys and values of consecutive tokens in one attention layer, in the order that ``Attention``
 /// reads them: keys `(keyValueHeads, D, capacity)`, values `(keyValueHeads, capacity, D)`. A view:
@@ -10,7 +11,8 @@ public struct KeyValueBlock: @unchecked Sendable {
 
     /// Floats for at least `tokens` tokens.
     public static func elements(tokens: Int, keyValueHeads: Int, headDimension: Int) -> Int {
-        2 * keyValueHeads * headDimension * padded(tokens)
+        // Panels read a little past the end.
+        2 * keyValueHeads * headDimension * padded(tokens) + 32
     }
 
     /// Room for `tokens` tokens and a little more.
@@ -24,7 +26,7 @@ public struct KeyValueBlock: @unchecked Sendable {
         values = base + keyValueHeads * headDimension * capacity
     }
 
-    /// A multiple of the vector, and an odd one: columns then spread over the cache.
+    /// An odd multiple of the vector, so that columns spread over the cache.
     private static func padded(_ tokens: Int) -> Int { (tokens + 15) / 16 * 16 | 16 }
 
     /// Writes the rows of `k` and `v` `(count, keyValueHeads · D)` as tokens from `position` on.
@@ -78,43 +80,99 @@ extension Attention {
     /// segments of one prompt read it together.
     public func decode(_ out: some RowMajor, q: some RowMajor, segments: [Segment]) {
         let D = headDimension, group = heads / keyValueHeads
+        let kernel = transformerKernels.attention.decode
+        var work = 0
+        for segment in segments {
+            let keys = segment.promptLength + segment.ownLength
+            precondition(
+                segment.rows > 0 && segment.firstRow >= 0
+                    && segment.firstRow + segment.rows <= q.rows
+                    && segment.rows <= segment.ownLength
+                    && segment.ownLength <= segment.own.capacity
+                    && segment.promptLength >= 0
+                    && segment.promptLength <= (segment.prompt?.capacity ?? 0)
+                    && keys <= AttentionKernels.maximumKeys,
+                "Attention: a segment of \(segment.rows) rows and \(keys) keys")
+            work += segment.rows * keys
+        }
+        check(out, q)
         let (q, out) = (Strided(q), Strided(out))
-        ThreadPool.shared.run(tasks: segments.count) { s in
-            let segment = segments[s]
-            for r in 0..<segment.rows {
-                let own = segment.ownLength - segment.rows + r + 1
-                let count = segment.promptLength + own
-                var p = [Double](repeating: 0, count: count)
-                for h in 0..<heads {
-                    let x = q[segment.firstRow + r] + h * D, g = h / group
-                    func place(_ j: Int) -> (KeyValueBlock, Int) {
-                        j < segment.promptLength
-                            ? (segment.prompt!, j) : (segment.own, j - segment.promptLength)
-                    }
-                    var top = -Double.infinity, sum = 0.0
-                    for j in 0..<count {
-                        let (block, at) = place(j)
-                        var product = 0.0
-                        for d in 0..<D {
-                            product += Double(x[d] * block.keys[(g * D + d) * block.capacity + at])
+        let runs = self.runs(segments)
+        func attend(_ run: Range<Int>, _ g: Int, _ rows: Range<Int>) {
+            let first = segments[run.lowerBound]
+            // All queries of a run, or some rows of a lone segment.
+            let count = first.rows == 1 ? run.count * group : rows.count * group
+            withUnsafeTemporaryAllocation(of: AttentionKernels.Query.self, capacity: count) {
+                list in
+                var n = 0
+                for s in run {
+                    let segment = segments[s], offset = g * D * segment.own.capacity
+                    let cache = AttentionKernels.Cache(
+                        keys: segment.own.keys + offset, values: segment.own.values + offset,
+                        capacity: segment.own.capacity)
+                    for r in first.rows == 1 ? 0..<1 : rows {
+                        for h in g * group..<(g + 1) * group {
+                            let at = segment.firstRow + r
+                            list.initializeElement(
+                                at: n,
+                                to: .init(
+                                    q: q[at] + h * D, out: out[at] + h * D, cache: cache,
+                                    own: segment.ownLength - segment.rows + r + 1))
+                            n += 1
                         }
-                        p[j] = Double(scale) * product
-                        top = max(top, p[j])
-                    }
-                    for j in 0..<count {
-                        p[j] = exp(p[j] - top)
-                        sum += p[j]
-                    }
-                    for d in 0..<D {
-                        var value = 0.0
-                        for j in 0..<count {
-                            let (block, at) = place(j)
-                            value += p[j] * Double(block.values[(g * block.capacity + at) * D + d])
-                        }
-                        out[segment.firstRow + r][h * D + d] = Float(value / sum)
                     }
                 }
+                let prompt = first.promptLength > 0 ? first.prompt : nil
+                let cache = prompt.map {
+                    AttentionKernels.Cache(
+                        keys: $0.keys + g * D * $0.capacity,
+                        values: $0.values + g * D * $0.capacity, capacity: $0.capacity)
+                }
+                kernel(D, scale, cache, first.promptLength, n, list.baseAddress!, fpo_scratch())
             }
         }
+        let tasks = runs.count * keyValueHeads
+        func task(_ t: Int) {
+            let (run, rows) = runs[t / keyValueHeads]
+            attend(run, t % keyValueHeads, rows)
+        }
+        if work * heads * D < 100_000 {
+            for t in 0..<tasks { task(t) }
+        } else {
+            ThreadPool.shared.run(tasks: tasks, task)
+        }
+    }
+
+    /// Tasks: neighbouring segments of one row that share a prompt, some at a time; or some rows of
+    /// one segment.
+    private func runs(_ segments: [Segment]) -> [(Range<Int>, rows: Range<Int>)] {
+        let group = heads / keyValueHeads
+        let together = max(1, 24 / group)
+        var runs: [(Range<Int>, rows: Range<Int>)] = []
+        var s = 0
+        while s < segments.count {
+            let first = segments[s]
+            if first.rows > 1 {
+                for r in stride(from: 0, to: first.rows, by: 16) {
+                    runs.append((s..<s + 1, r..<min(r + 16, first.rows)))
+                }
+                s += 1
+                continue
+            }
+            var end = s + 1
+            while end < segments.count && end - s < together && segments[end].rows == 1
+                && segments[end].prompt?.keys == first.prompt?.keys
+                && segments[end].promptLength == first.promptLength
+            { end += 1 }
+            runs.append((s..<end, 0..<1))
+            s = end
+        }
+        return runs
+    }
+
+    private func check(_ out: some RowMajor, _ q: some RowMajor) {
+        precondition(
+            q.columns == heads * headDimension && out.columns == q.columns && out.rows == q.rows,
+            "Attention: q (\(q.rows), \(q.columns)), out (\(out.rows), \(out.columns))")
     }
 }

@@ -11,20 +11,20 @@ public enum LayerNorm {
         weight: Matrix<Float>, bias: Matrix<Float>?, epsilon: Float,
         statistics: Matrix<Float>? = nil
     ) {
-        let n = x.columns
-        ThreadPool.shared.run(items: x.rows, cost: 6 * n) { rows in
+        let n = x.columns, kernels = transformerKernels.layers
+        check(y, like: x)
+        if let residual { check(residual, like: x) }
+        precondition(
+            weight.count == n && (bias?.count ?? n) == n,
+            "LayerNorm: weight of \(weight.count) for \(n) columns")
+        ThreadPool.shared.run(items: x.rows, cost: 2 * n) { rows in
             for i in rows {
                 let row = x.base + i * n
-                if let residual { for j in 0..<n { row[j] += residual[i, j] } }
-                var sum: Float = 0, square: Float = 0
-                for j in 0..<n { sum += row[j] }
-                let mean = sum / Float(n)
-                for j in 0..<n { square += (row[j] - mean) * (row[j] - mean) }
-                let inverse = 1 / (square / Float(n) + epsilon).squareRoot()
-                if let statistics { (statistics[i, 0], statistics[i, 1]) = (mean, inverse) }
-                for j in 0..<n {
-                    y[i, j] = (row[j] - mean) * inverse * weight.base[j] + (bias?.base[j] ?? 0)
-                }
+                if let residual { kernels.add(n, 1, residual.base + i * n, row) }
+                let (mean, s) = kernels.layerNorm(
+                    n, epsilon, row, weight.base, bias.map { UnsafePointer($0.base) },
+                    y.base + i * n)
+                if let statistics { (statistics[i, 0], statistics[i, 1]) = (mean, s) }
             }
         }
     }
@@ -35,22 +35,31 @@ public enum LayerNorm {
         dx: Matrix<Float>?, dWeight: Matrix<Float>?, dBias: Matrix<Float>?, dy: Matrix<Float>,
         x: Matrix<Float>, weight: Matrix<Float>, statistics: Matrix<Float>
     ) {
-        let n = x.columns
-        for i in 0..<x.rows {
-            let (mean, s) = (statistics[i, 0], statistics[i, 1])
-            var a: Float = 0, b: Float = 0
-            for j in 0..<n {
-                let g = dy[i, j] * weight.base[j], centred = (x[i, j] - mean) * s
-                a += g
-                b += g * centred
-                dWeight?.base[j] += dy[i, j] * centred
-                dBias?.base[j] += dy[i, j]
+        let n = x.columns, kernels = transformerKernels.layers
+        check(dy, like: x)
+        if let dx {
+            check(dx, like: x)
+            ThreadPool.shared.run(items: x.rows, cost: 3 * n) { rows in
+                for i in rows {
+                    let at = i * n
+                    kernels.layerNormBackward(
+                        n, statistics[i, 0], statistics[i, 1], x.base + at, weight.base,
+                        dy.base + at, dx.base + at)
+                }
             }
-            guard let dx else { continue }
-            (a, b) = (a / Float(n), b / Float(n))
-            for j in 0..<n {
-                let centred = (x[i, j] - mean) * s
-                dx[i, j] += s * (dy[i, j] * weight.base[j] - a - centred * b)
+        }
+        guard dWeight != nil || dBias != nil else { return }
+        columns(n, rows: x.rows) { range in
+            for i in 0..<x.rows {
+                let at = i * n + range.lowerBound
+                if let dWeight {
+                    kernels.addCentredProduct(
+                        range.count, statistics[i, 0], statistics[i, 1], x.base + at, dy.base + at,
+                        dWeight.base + range.lowerBound)
+                }
+                if let dBias {
+                    kernels.add(range.count, 1, dy.base + at, dBias.base + range.lowerBound)
+                }
             }
         }
     }

@@ -9,14 +9,16 @@ public enum RMSNorm {
         _ y: Matrix<Float>, x: Matrix<Float>, adding residual: Matrix<Float>? = nil,
         weight: Matrix<Float>, epsilon: Float, scale: Matrix<Float>? = nil
     ) {
-        let n = x.columns
-        ThreadPool.shared.run(items: x.rows, cost: 4 * n) { rows in
+        let n = x.columns, kernels = transformerKernels.layers
+        check(y, like: x)
+        if let residual { check(residual, like: x) }
+        precondition(weight.count == n, "RMSNorm: weight of \(weight.count) for \(n) columns")
+        ThreadPool.shared.run(items: x.rows, cost: n) { rows in
             for i in rows {
                 let row = x.base + i * n
-                if let residual { for j in 0..<n { row[j] += residual[i, j] } }
-                let inverse = 1 / (dot(n, row, row) / Float(n) + epsilon).squareRoot()
-                scale?.base[i] = inverse
-                for j in 0..<n { y[i, j] = row[j] * inverse * weight.base[j] }
+                if let residual { kernels.add(n, 1, residual.base + i * n, row) }
+                let s = kernels.rms(n, epsilon, row, weight.base, y.base + i * n)
+                scale?.base[i] = s
             }
         }
     }
@@ -26,24 +28,43 @@ public enum RMSNorm {
         dx: Matrix<Float>?, dWeight: Matrix<Float>?, dy: Matrix<Float>, x: Matrix<Float>,
         weight: Matrix<Float>, scale: Matrix<Float>
     ) {
-        let n = x.columns
+        let n = x.columns, kernels = transformerKernels.layers
+        check(dy, like: x)
         if let dx {
-            ThreadPool.shared.run(items: x.rows, cost: 8 * n) { rows in
+            check(dx, like: x)
+            ThreadPool.shared.run(items: x.rows, cost: 2 * n) { rows in
                 for i in rows {
-                    let s = scale.base[i]
-                    var mean: Float = 0
-                    for j in 0..<n { mean += dy[i, j] * weight.base[j] * x[i, j] }
-                    let factor = mean / Float(n) * s * s
-                    for j in 0..<n {
-                        dx[i, j] += s * (dy[i, j] * weight.base[j] - x[i, j] * factor)
-                    }
+                    let at = i * n
+                    kernels.rmsBackward(
+                        n, scale.base[i], x.base + at, weight.base, dy.base + at, dx.base + at)
                 }
             }
         }
         if let dWeight {
-            for i in 0..<x.rows {
-                for j in 0..<n { dWeight.base[j] += dy[i, j] * x[i, j] * scale.base[i] }
+            columns(n, rows: x.rows) { range in
+                for i in 0..<x.rows {
+                    let at = i * n + range.lowerBound
+                    kernels.addCentredProduct(
+                        range.count, 0, scale.base[i], x.base + at, dy.base + at,
+                        dWeight.base + range.lowerBound)
+                }
             }
         }
+    }
+}
+
+func check(_ view: Matrix<Float>, like other: Matrix<Float>) {
+    precondition(
+        view.rows == other.rows && view.columns == other.columns,
+        "(\(view.rows), \(view.columns)) where (\(other.rows), \(other.columns))")
+}
+
+/// Calls `body` on ranges of `n` columns for a sum over rows.
+func columns(_ n: Int, rows: Int, _ body: (Range<Int>) -> Void) {
+    let parts = min(ThreadPool.shared.count, n / 64, rows * n / 65_536 + 1)
+    let size = (n / max(parts, 1) + 63) / 64 * 64
+    guard n > 0 else { return }
+    ThreadPool.shared.run(tasks: (n - 1) / max(size, 64) + 1) { task in
+        body(task * max(size, 64)..<min((task + 1) * max(size, 64), n))
     }
 }

@@ -56,25 +56,19 @@ public struct RotaryTable: ~Copyable, Sendable {
     public func apply(
         _ x: some RowMajor, positions: UnsafePointer<Int32>, inverse: Bool = false
     ) {
-        let D = headDimension, half = D / 2
+        let D = headDimension, half = D / 2, rotate = transformerKernels.layers.rotate
         precondition(x.columns % D == 0, "Rotary: \(x.columns) columns of heads of \(D)")
         let heads = x.columns / D
         let (base, ld, angles) = (x.base, x.leadingDimension, UnsafePointer(self.angles.base))
-        let limit = self.positions
-        ThreadPool.shared.run(items: x.rows, cost: 4 * x.columns) { rows in
+        for r in 0..<x.rows {
+            precondition(
+                positions[r] >= 0 && positions[r] < self.positions,
+                "Rotary: position \(positions[r]) of \(self.positions)")
+        }
+        ThreadPool.shared.run(items: x.rows, cost: x.columns) { rows in
             for r in rows {
-                let position = Int(positions[r])
-                precondition(position >= 0 && position < limit, "Rotary: position \(position)")
-                let table = angles + position * D
-                for h in 0..<heads {
-                    let p = base + r * ld + h * D
-                    for i in 0..<half {
-                        let c = table[i], s = inverse ? -table[half + i] : table[half + i]
-                        let (a, b) = (p[i], p[half + i])
-                        p[i] = a * c - b * s
-                        p[half + i] = b * c + a * s
-                    }
-                }
+                let table = angles + Int(positions[r]) * D
+                for h in 0..<heads { rotate(half, inverse ? -1 : 1, table, base + r * ld + h * D) }
             }
         }
     }

@@ -5,11 +5,12 @@ public import FPONumerics
 /// `gate` and `up` `(m, n)` may be the halves of one `(m, 2 n)` matrix: `gateUp.columns(0..<n)`.
 public enum SwiGLU {
     public static func forward(_ y: some RowMajor, gate: some RowMajor, up: some RowMajor) {
-        let n = y.columns
-        for i in 0..<y.rows {
-            let g = gate.base + i * gate.leadingDimension, u = up.base + i * up.leadingDimension
-            let out = y.base + i * y.leadingDimension
-            for j in 0..<n { out[j] = g[j] * sigmoid(g[j]) * u[j] }
+        check(y, gate)
+        check(y, up)
+        let (m, n) = (y.rows, y.columns), kernel = transformerKernels.layers.swiglu
+        let (y, gate, up) = (Strided(y), Strided(gate), Strided(up))
+        ThreadPool.shared.run(items: m, cost: 4 * n) { rows in
+            for i in rows { kernel(n, gate[i], up[i], y[i]) }
         }
     }
 
@@ -18,17 +19,21 @@ public enum SwiGLU {
         dGate: some RowMajor, dUp: some RowMajor, dy: some RowMajor, gate: some RowMajor,
         up: some RowMajor
     ) {
-        let n = dy.columns
-        for i in 0..<dy.rows {
-            let g = gate.base + i * gate.leadingDimension, u = up.base + i * up.leadingDimension
-            let dg = dGate.base + i * dGate.leadingDimension
-            let du = dUp.base + i * dUp.leadingDimension
-            let d = dy.base + i * dy.leadingDimension
-            for j in 0..<n {
-                let s = sigmoid(g[j])
-                dg[j] += d[j] * u[j] * s * (1 + g[j] * (1 - s))
-                du[j] += d[j] * g[j] * s
-            }
+        check(dy, gate)
+        check(dy, up)
+        check(dy, dGate)
+        check(dy, dUp)
+        let (m, n) = (dy.rows, dy.columns), kernel = transformerKernels.layers.swigluBackward
+        let (dy, gate, up) = (Strided(dy), Strided(gate), Strided(up))
+        let (dGate, dUp) = (Strided(dGate), Strided(dUp))
+        ThreadPool.shared.run(items: m, cost: 6 * n) { rows in
+            for i in rows { kernel(n, dy[i], gate[i], up[i], dGate[i], dUp[i]) }
         }
+    }
+
+    private static func check(_ a: some RowMajor, _ b: some RowMajor) {
+        precondition(
+            a.rows == b.rows && a.columns == b.columns,
+            "SwiGLU: (\(b.rows), \(b.columns)) beside (\(a.rows), \(a.columns))")
     }
 }

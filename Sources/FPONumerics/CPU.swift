@@ -4,6 +4,8 @@ import FPOKernelsF32V3
 import FPOKernelsF32V4
 import FPOKernelsF64V3
 import FPOKernelsF64V4
+import FPOTransformerKernelsV3
+import FPOTransformerKernelsV4
 
 /// The processor, and the kernels chosen for it.
 public enum CPU {
@@ -29,6 +31,10 @@ public enum CPU {
 
     /// The kernels of a lone utility filter at this level.
     public static let filters = kernels(v3: FPOKernelsF64V3.filters, v4: FPOKernelsF64V4.filters)
+
+    /// The kernels of transformer layers at this level.
+    public static let transformer = kernels(
+        v3: FPOTransformerKernelsV3.table, v4: FPOTransformerKernelsV4.table)
 
     /// Only the table of this level is made: making one runs code of its level.
     private static func kernels<Table>(

@@ -1,5 +1,8 @@
+import CShims
+import FPOKernelTypes
+
 /// Products of matrices that change from call to call. For weights that stay, see
-/// ``PackedMatrix``.
+/// ``PackedMatrix``; the elements are summed in the same order.
 public enum GEMM {
     /// `C ← α op(A) op(B)`, or `C ← C + α op(A) op(B)` with the product rounded before it is added.
     ///
@@ -16,20 +19,37 @@ public enum GEMM {
         precondition(
             k == k2 && c.rows == m && c.columns == n,
             "GEMM: op(A) (\(m), \(k)), op(B) (\(k2), \(n)), C (\(c.rows), \(c.columns))")
-        let (A, B, C) = (a.base, b.base, c.base)
-        let (ldc, lda, ldb) = (c.leadingDimension, a.leadingDimension, b.leadingDimension)
-        ThreadPool.shared.run(items: m, cost: n * k) { range in
-            for i in range {
-                for j in 0..<n {
-                    var sum: Float = 0
-                    for l in 0..<k {
-                        let x = transposeA ? A[l * lda + i] : A[i * lda + l]
-                        let y = transposeB ? B[j * ldb + l] : B[l * ldb + j]
-                        sum = sum.addingProduct(x, y)
-                    }
-                    C[i * ldc + j] = adding ? C[i * ldc + j] + alpha * sum : alpha * sum
-                }
-            }
+        guard m > 0, n > 0 else { return }
+        let kernels = transformerKernels
+        let left = TransformerKernels.Factor(
+            base: a.base, row: transposeA ? 1 : a.leadingDimension,
+            depth: transposeA ? a.leadingDimension : 1)
+        let right = TransformerKernels.Factor(
+            base: b.base, row: transposeB ? b.leadingDimension : 1,
+            depth: transposeB ? 1 : b.leadingDimension)
+        let (out, ldc) = (c.base, c.leadingDimension)
+        // Few columns are cut by rows too.
+        let panels = (n + kernels.panelWidth - 1) / kernels.panelWidth
+        let parts = panels >= 8 ? 1 : min((m + 47) / 48, 8)
+        let size = (m + parts - 1) / parts
+        let work = m * n * max(k, 1)
+        func product(_ rows: Range<Int>, _ columns: Range<Int>) {
+            kernels.product(
+                .init(rows: rows, columns: columns), k, alpha, left, right, out, ldc, adding,
+                fpo_scratch())
+        }
+        if work < 65_536 { return product(0..<m, 0..<n) }
+        if parts == 1 {
+            return split(0..<n, panel: kernels.panelWidth, rows: m, cost: k) { product(0..<m, $0) }
+        }
+        ThreadPool.shared.run(tasks: (m + size - 1) / size) { task in
+            product(task * size..<min((task + 1) * size, m), 0..<n)
         }
     }
 }
+
+/// The kernels of a process that has got as far as owning matrices.
+public let transformerKernels: TransformerKernels = {
+    guard let table = CPU.transformer else { preconditionFailure("x86-64-v3 is needed") }
+    return table
+}()

@@ -1,14 +1,30 @@
+import CShims
+import FPOKernelTypes
+
 /// A weight matrix `W (rows, columns)` = (outputs, inputs) in the order that products read it.
 ///
-/// Rows stand in panels of ``panel``; a panel holds, for each column, its rows' elements side by
-/// side. `pack` any rows at any time; a product may not run meanwhile.
+/// Rows stand in panels; a panel holds, for each column, its rows' elements side by side. Any rows
+/// may be packed at any time, but not while a product runs.
+///
+/// Each element of a product is one chain of fused multiply-adds in single precision over its
+/// depth: the same bits for any number of rows, threads, and CPU level.
 public final class PackedMatrix: @unchecked Sendable {
     public enum Storage: Int32, Sendable {
         case float32 = 0
         /// Rounded to the nearest, ties to even.
         case bfloat16 = 1
-        /// `round(w / s)` with one scale `s = max |w| / 127` for each row.
+        /// `round(w / s)` with one scale `s = max |w| / 127` for each row. A row with a NaN or an
+        /// infinity gives NaN.
         case int8 = 2
+
+        /// Bytes of an element.
+        public var size: Int {
+            switch self {
+            case .float32: 4
+            case .bfloat16: 2
+            case .int8: 1
+            }
+        }
     }
 
     /// Ranges of outputs start at multiples of it, at every CPU level.
@@ -16,38 +32,59 @@ public final class PackedMatrix: @unchecked Sendable {
 
     public let rows, columns: Int
     public let storage: Storage
-    private let memory: Buffer<Float>
+    private let memory: Buffer<UInt8>
+    private let scales: Buffer<Float>
+    private let kernels: TransformerKernels
 
+    /// Zeros.
     public init(rows: Int, columns: Int, storage: Storage) throws(NumericsError) {
+        kernels = try TransformerKernels.forThisProcessor()
+        let (padded, overflow) = rows.addingReportingOverflow(Self.panel - 1)
+        guard !overflow else { throw .memory(bytes: .max) }
+        let (width, wide) = columns.multipliedReportingOverflow(by: storage.size)
+        guard !wide else { throw .memory(bytes: .max) }
         self.rows = rows
         self.columns = columns
         self.storage = storage
-        memory = try Buffer(rows, columns)
+        memory = try Buffer(padded / Self.panel * Self.panel, width)
+        scales = try Buffer(storage == .int8 ? padded / Self.panel * Self.panel : 0)
     }
 
     /// Bytes of memory that the elements take.
-    public var byteCount: Int { memory.count * 4 }
+    public var byteCount: Int { memory.count + scales.count * 4 }
+
+    private var packed: TransformerKernels.Packed {
+        TransformerKernels.Packed(
+            memory: UnsafeMutableRawPointer(memory.base), storage: storage.rawValue,
+            scales: scales.base, rows: rows, columns: columns)
+    }
 
     /// Replaces rows `firstRow ..< firstRow + source.count`.
     public func pack(firstRow: Int, _ source: Rows<Float>) {
         precondition(
             firstRow >= 0 && firstRow + source.count <= rows && source.columns == columns,
             "PackedMatrix: rows \(firstRow)..<\(firstRow + source.count) of \(rows)")
-        for i in 0..<source.count {
-            (memory.base + (firstRow + i) * columns).update(from: source[i], count: columns)
+        // A panel at a time, so that no two threads share a cache line.
+        let width = kernels.panelWidth, packed = packed
+        let first = firstRow / width, last = (firstRow + source.count + width - 1) / width
+        ThreadPool.shared.run(items: last - first, cost: width * columns * 8) { panels in
+            for row in (first + panels.lowerBound) * width..<(first + panels.upperBound) * width
+            where row >= firstRow && row < firstRow + source.count {
+                kernels.pack(packed, row, source[row - firstRow])
+            }
         }
     }
 
     /// Row `row` as it takes part in products.
     public func unpack(row: Int, to out: UnsafeMutablePointer<Float>) {
         precondition(row >= 0 && row < rows, "PackedMatrix: row \(row) of \(rows)")
-        out.update(from: memory.base + row * columns, count: columns)
+        kernels.unpack(packed, row, out)
     }
 
     /// `y ← x Wᵀ`, or `y ← y + x Wᵀ` with the product rounded before it is added.
     ///
     /// - Parameters:
-    ///   - y: `(m, outputs.count)`, `m ≥ 1`.
+    ///   - y: `(m, outputs.count)`.
     ///   - x: `(m, columns)`.
     ///   - outputs: the rows of `W` to use, all by default; starts at a multiple of ``panel``.
     public func multiply(
@@ -56,19 +93,17 @@ public final class PackedMatrix: @unchecked Sendable {
         let outputs = checked(outputs)
         precondition(
             x.rows == y.rows && x.columns == columns && y.columns == outputs.count,
-            "PackedMatrix: x (\(x.rows), \(x.columns)), W (\(outputs), \(columns)), "
-                + "y (\(y.rows), \(y.columns))")
-        let (yBase, ldy, xBase, ldx, m) = (
-            y.base, y.leadingDimension, x.base, x.leadingDimension, x.rows
+            """
+            PackedMatrix: x (\(x.rows), \(x.columns)), W (\(outputs), \(columns)), \
+            y (\(y.rows), \(y.columns))
+            """)
+        let (x0, ldx, ldy, m) = (
+            UnsafePointer(x.base), x.leadingDimension, y.leadingDimension, x.rows
         )
-        ThreadPool.shared.run(items: outputs.count, cost: m * columns) { range in
-            for i in 0..<m {
-                for o in range {
-                    let w = self.memory.base + (outputs.lowerBound + o) * self.columns
-                    let sum = dot(self.columns, xBase + i * ldx, w)
-                    yBase[i * ldy + o] = adding ? yBase[i * ldy + o] + sum : sum
-                }
-            }
+        let y0 = y.base - outputs.lowerBound, packed = packed
+        split(outputs, panel: kernels.panelWidth, rows: m, cost: columns) { columns in
+            kernels.multiply(
+                packed, .init(rows: 0..<m, columns: columns), x0, ldx, y0, ldy, adding)
         }
     }
 
@@ -83,21 +118,16 @@ public final class PackedMatrix: @unchecked Sendable {
         let outputs = checked(outputs)
         precondition(
             dx.rows == dy.rows && dx.columns == columns && dy.columns == outputs.count,
-            "PackedMatrix: dy (\(dy.rows), \(dy.columns)), W (\(outputs), \(columns)), "
-                + "dx (\(dx.rows), \(dx.columns))")
-        let (dxBase, lddx, dyBase, lddy) = (
-            dx.base, dx.leadingDimension, dy.base, dy.leadingDimension
-        )
-        ThreadPool.shared.run(items: dx.rows, cost: outputs.count * columns) { range in
-            for i in range {
-                let out = dxBase + i * lddx
-                if !adding { out.update(repeating: 0, count: self.columns) }
-                for o in 0..<outputs.count {
-                    addProduct(
-                        self.columns, dyBase[i * lddy + o],
-                        self.memory.base + (outputs.lowerBound + o) * self.columns, to: out)
-                }
-            }
+            """
+            PackedMatrix: dy (\(dy.rows), \(dy.columns)), W (\(outputs), \(columns)), \
+            dx (\(dx.rows), \(dx.columns))
+            """)
+        let (dy0, lddy, m) = (UnsafePointer(dy.base), dy.leadingDimension, dx.rows)
+        let (dx0, lddx, packed) = (dx.base, dx.leadingDimension, packed)
+        split(0..<columns, panel: kernels.panelWidth, rows: m, cost: outputs.count) { columns in
+            kernels.multiplyTransposed(
+                packed, outputs.lowerBound, outputs.count, .init(rows: 0..<m, columns: columns),
+                dy0, lddy, dx0, lddx, adding, fpo_scratch())
         }
     }
 
@@ -108,5 +138,29 @@ public final class PackedMatrix: @unchecked Sendable {
                 && range.upperBound <= rows,
             "PackedMatrix: outputs \(range) of \(rows), to start at a multiple of \(Self.panel)")
         return range
+    }
+}
+
+extension TransformerKernels {
+    /// The kernels for this processor, or ``NumericsError/processor``.
+    public static func forThisProcessor() throws(NumericsError) -> TransformerKernels {
+        guard let table = CPU.transformer else { throw .processor }
+        return table
+    }
+}
+
+/// Calls `body` on ranges of panels that together make `columns`: as many as keep all threads busy
+/// to the end, each worth its while.
+func split(
+    _ columns: Range<Int>, panel: Int, rows: Int, cost: Int, _ body: (Range<Int>) -> Void
+) {
+    guard !columns.isEmpty, rows > 0 else { return }
+    let panels = (columns.count + panel - 1) / panel
+    let work = Double(panel * rows) * Double(max(cost, 1))
+    let worthwhile = max(1, Int(min(200_000 / work, 1e9)))
+    let size = max(worthwhile, panels / (ThreadPool.shared.count * 8)) * panel
+    ThreadPool.shared.run(tasks: (columns.count - 1) / size + 1) { task in
+        let start = columns.lowerBound + task * size
+        body(start..<min(start + size, columns.upperBound))
     }
 }

@@ -29,6 +29,11 @@ void fpo_at_fork_child(void (*handler)(void));
 /* Starts a detached thread that runs `body(argument)` with all signals blocked; 0 on success. */
 int32_t fpo_start_thread(void *(*body)(void *), void *argument);
 
+/* This thread's scratch memory, 64-byte aligned: fpo_scratch_count floats, of no known value. For
+ * the length of one call of one kernel. */
+enum { fpo_scratch_count = 32768 };
+float *fpo_scratch(void);
+
 /* 64-byte aligned memory, or NULL. Freed by free(). */
 void *fpo_allocate(size_t bytes);
 

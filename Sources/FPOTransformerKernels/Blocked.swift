@@ -1,0 +1,184 @@
+import CLanes
+import FPOKernelTypes
+
+// Products whose right factor is put into a panel first, some depths at a time.
+
+/// Depths in a panel, and rows whose sums wait between panels. Both fit in the scratch memory of
+/// TransformerKernels.scratch elements.
+private let panelDepth = 256
+private let waitingRows = 192
+
+/// `out ← [out +] scale x w` for up to `panelWidth` columns; `fill` writes depths
+/// `first ..< first + count` of `w` to a panel.
+@inline(__always)
+private func blocked(
+    _ m: Int, _ depth: Int, _ x: Left, _ out: Result, _ scratch: Output,
+    _ fill: (_ first: Int, _ count: Int, _ panel: Output) -> Void
+) {
+    let panel = scratch, sums = scratch + panelDepth &* panelWidth
+    var i = 0
+    while i < m {
+        let count = m &- i < waitingRows ? m &- i : waitingRows
+        let result = Result(
+            base: out.base + i &* out.leadingDimension, leadingDimension: out.leadingDimension,
+            width: out.width, resume: false, adding: out.adding, scale: out.scale)
+        var k = 0
+        repeat {
+            let part = depth &- k < panelDepth ? depth &- k : panelDepth
+            fill(k, part, panel)
+            let left = Left(
+                base: x.base + (i &* x.row &+ k &* x.depth), row: x.row, depth: x.depth)
+            let right = FloatPanel(base: Input(panel), step: panelWidth)
+            if depth <= panelDepth {
+                rows(count, part, left, right, result)
+            } else {
+                let waiting = Result(
+                    base: sums, leadingDimension: panelWidth, width: panelWidth, resume: k > 0,
+                    adding: false, scale: Pair(all(1), all(1)))
+                rows(count, part, left, right, waiting)
+            }
+            k &+= part
+        } while k < depth
+        if depth > panelDepth { finish(count, sums, result) }
+        i &+= count
+    }
+}
+
+/// Writes sums that waited.
+private func finish(_ count: Int, _ sums: Output, _ out: Result) {
+    for r in 0..<count {
+        let p = out.base + r &* out.leadingDimension
+        let v = Pair(Input(sums + r &* panelWidth)) * out.scale
+        if out.width == panelWidth {
+            store(out.adding ? Pair(p) + v : v, p)
+        } else {
+            storeFirst(out.width, out.adding ? loadFirst(out.width, p) + v : v, p)
+        }
+    }
+}
+
+/// Depths are rows of W here: blocks of its panels are turned over.
+func multiplyTransposed(
+    _ w: Packed, _ first: Int, _ outputs: Int, _ part: Part, _ dy: Input, _ lddy: Int,
+    _ dx: Output, _ lddx: Int, _ adding: Bool, _ scratch: Output
+) {
+    var c = part.columns.lowerBound
+    while c < part.columns.upperBound {
+        let left = part.columns.upperBound &- c
+        let width = left < panelWidth ? left : panelWidth
+        let out = Result(
+            base: dx + (part.rows.lowerBound &* lddx &+ c), leadingDimension: lddx, width: width,
+            resume: false, adding: adding, scale: Pair(all(1), all(1)))
+        let x = Left(base: dy + part.rows.lowerBound &* lddy, row: lddy, depth: 1)
+        blocked(part.rows.count, outputs, x, out, scratch) { k, count, panel in
+            turn(w, first &+ k, count, c, width, panel)
+        }
+        c &+= panelWidth
+    }
+}
+
+/// Rows `row ..< row + count` of columns `column ..< column + width` of W to a panel; `row` starts
+/// a panel of W.
+private func turn(
+    _ w: Packed, _ row: Int, _ count: Int, _ column: Int, _ width: Int, _ out: Output
+) {
+    let elements = panelWidth &* w.columns
+    let step = Int64(panelWidth)
+    var r = 0
+    while r < count {
+        let at =
+            (row &+ r) / panelWidth &* elements &+ (row &+ r) % panelWidth
+            &+ column &* panelWidth
+        var c = 0
+        while c < width {
+            let from = at &+ c &* panelWidth
+            let to = out + (r &* panelWidth &+ c)
+            if c &+ 8 <= width {
+                switch w.storage {
+                case 0:
+                    eight_turn_floats(
+                        w.memory.assumingMemoryBound(to: Float.self) + from, step, to, step)
+                case 1:
+                    eight_turn_halves(
+                        w.memory.assumingMemoryBound(to: UInt16.self) + from, step, to, step)
+                default:
+                    eight_turn_bytes(
+                        w.memory.assumingMemoryBound(to: Int8.self) + from, step,
+                        w.scales + (row &+ r), to, step)
+                }
+            } else {
+                for j in 0..<8 {
+                    for i in 0..<width &- c {
+                        to[j &* panelWidth &+ i] = element(
+                            w, from &+ i &* panelWidth &+ j, row &+ r &+ j)
+                    }
+                }
+            }
+            c &+= 8
+        }
+        r &+= 8
+    }
+}
+
+private func element(_ w: Packed, _ at: Int, _ row: Int) -> Float {
+    switch w.storage {
+    case 0: w.memory.assumingMemoryBound(to: Float.self)[at]
+    case 1:
+        Float(
+            bitPattern: UInt32(w.memory.assumingMemoryBound(to: UInt16.self)[at]) &<< 16)
+    default: Float(w.memory.assumingMemoryBound(to: Int8.self)[at]) * w.scales[row]
+    }
+}
+
+/// `c ← [c +] alpha a bᵀ`.
+func product(
+    _ part: Part, _ depth: Int, _ alpha: Float, _ a: Factor, _ b: Factor, _ c: Output, _ ldc: Int,
+    _ adding: Bool, _ scratch: Output
+) {
+    var j = part.columns.lowerBound
+    while j < part.columns.upperBound {
+        let left = part.columns.upperBound &- j
+        let width = left < panelWidth ? left : panelWidth
+        let out = Result(
+            base: c + (part.rows.lowerBound &* ldc &+ j), leadingDimension: ldc, width: width,
+            resume: false, adding: adding, scale: Pair(all(alpha), all(alpha)))
+        let x = Left(
+            base: a.base + part.rows.lowerBound &* a.row, row: a.row, depth: a.depth)
+        blocked(part.rows.count, depth, x, out, scratch) { k, count, panel in
+            gather(b, j, width, k, count, panel)
+        }
+        j &+= panelWidth
+    }
+}
+
+/// Rows `row ..< row + width` and depths `first ..< first + count` of a factor to a panel.
+private func gather(
+    _ b: Factor, _ row: Int, _ width: Int, _ first: Int, _ count: Int, _ out: Output
+) {
+    let from = b.base + (row &* b.row &+ first &* b.depth)
+    if b.row == 1 && width == panelWidth {
+        for k in 0..<count { store(Pair(from + k &* b.depth), out + k &* panelWidth) }
+        return
+    }
+    let whole = b.depth == 1 ? width & ~7 : 0, depths = count & ~7
+    var j = 0
+    while j < whole {
+        var k = 0
+        while k < depths {
+            eight_turn_floats(
+                from + (j &* b.row &+ k), Int64(b.row), out + (k &* panelWidth &+ j),
+                Int64(panelWidth))
+            k &+= 8
+        }
+        while k < count {
+            for i in j..<j &+ 8 { out[k &* panelWidth &+ i] = from[i &* b.row &+ k] }
+            k &+= 1
+        }
+        j &+= 8
+    }
+    for k in 0..<count {
+        for i in whole..<width {
+            out[k &* panelWidth &+ i] = from[i &* b.row &+ k &* b.depth]
+        }
+    }
+}

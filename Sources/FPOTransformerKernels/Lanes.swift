@@ -1,0 +1,1 @@
+../FPOKernels/Lanes.swift

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from evaluation_fakes import FakeModel
 from fpo import cli
 from fpo.errors import ArgumentError, FormatError
-from fpo.evaluation import arms, comparison, report, statistics
+from fpo.evaluation import arms, command, comparison, judges, report, statistics
+from fpo.language.gold import is_held_out
 
 
 def write_run(
@@ -160,6 +162,67 @@ def test_verdicts_command(capsys: pytest.CaptureFixture[str]) -> None:
         assert words in text
     assert cli.main(["eval", "verdicts", str(path), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["baseline against relaxed"]["ties"] == 485
+
+
+def write_data(root: Path) -> None:
+    """Two sets of the data folder, with twelve questions each."""
+    old, new, mc = [], [], []
+    for k in range(12):
+        question, right, wrong = f"What is {k}?", f"It is {k}.", f"It is {k + 1}."
+        old.append({"question": question, "category": "Number"})
+        new.append({**old[-1], "best_answer": right, "best_incorrect": wrong})
+        choices = [[right, 1], [wrong, 0]]
+        mc.append({"question": question, "mc1": choices, "mc2": [*choices, ["A number.", 1]]})
+    (root / "truthfulqa").mkdir()
+    for name, rows in (("questions_v1", old), ("questions", new), ("mc_v1", mc)):
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        (root / f"truthfulqa/{name}.jsonl").write_text(text)
+
+
+def test_commands_from_questions_to_a_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_data(tmp_path)
+    answers = {"one": "It is so.", "two": "It may be so, or not."}
+    for name, answer in answers.items():
+        model = FakeModel(answer=lambda prompt, text=answer: text)  # type: ignore[misc]
+        monkeypatch.setattr(command._Subject, "load", lambda self, model=model: model)
+        run = tmp_path / name
+        run.mkdir()
+        (run / "config.json").write_text(json.dumps({"penalty": name, "model": "none"}))
+        common = ["--run", str(run), "--data", str(tmp_path), "--quiet"]
+        for arguments in (["choice", "truthfulqa"], ["sycophancy"], ["answers"]):
+            assert cli.main(["eval", *arguments, *common]) == 0
+    files = sorted(path.name for path in (tmp_path / "one/evaluation").iterdir())
+    assert files == ["answers.jsonl", "beliefs.jsonl", "truthfulqa.jsonl"]
+    said = capsys.readouterr().out
+    assert '"questions": 12, "acc": {"estimate": 1.0' in said and "beliefs, per character" in said
+
+    monkeypatch.setattr(judges, "OpenAIJudge", lambda *_: judges.ScoreJudge(lambda q, a: len(a)))
+    pair = [str(tmp_path / name / "evaluation/answers.jsonl") for name in answers]
+    verdict_file = str(tmp_path / "verdicts.jsonl")
+    judged = ["eval", "judge", *pair, "--judge", "m", "--output", verdict_file, "--quiet"]
+    assert cli.main([*judged, "--names", "one", "two"]) == 0
+    assert "one against two: 0-12, 0 ties" in capsys.readouterr().out
+    runs = [str(tmp_path / name) for name in answers]
+    output = ["--output", str(tmp_path / "out"), "--verdicts", verdict_file, "--baseline", "one"]
+    assert cli.main(["eval", "report", *runs, *output]) == 0
+    text = capsys.readouterr().out
+    assert "| answer words | two | 3.000 [3.000, 3.000] | 12 | " in text
+    assert "## Verdicts of verdicts.jsonl" in text
+
+
+def test_held_out_questions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_data(tmp_path)
+    monkeypatch.setattr(command._Subject, "load", lambda self: FakeModel())
+    data = ["--data", str(tmp_path), "--held-out", "--quiet"]
+    assert cli.main(["eval", "choice", "truthfulqa", *data]) == 0
+    kept = sum(is_held_out(f"What is {k}?") for k in range(12))
+    assert 0 < kept < 12
+    assert f'"questions": {kept}' in capsys.readouterr().out
+    assert cli.main(["eval", "choice", "arc_easy", "truthfulqa", *data]) == 2
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ def test_a_first_row_decides_and_others_must_agree(tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match="kind: expected the kind of an empty set"):
         Dataset([])
     assert len(Dataset([], "preference")) == 0
-    with pytest.raises(FormatError, match=r"ends in \.jsonl"):
+    with pytest.raises(ArgumentError, match=r"ends in \.jsonl"):
         read(tmp_path / "pairs.csv")
 
 

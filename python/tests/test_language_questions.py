@@ -23,8 +23,9 @@ def test_bad_rows_are_named_by_line(tmp_path):
     rows = ['{"prompt": "a?"}', "", "{", '{"prompt": 3}', '{"question": "?"}', '{"prompt": " "}']
     path = tmp_path / "prompts.jsonl"
     path.write_text("\n".join(rows))
-    with pytest.raises(FormatError, match="line 3, 4, 5, 6$"):
+    with pytest.raises(FormatError) as caught:
         read_prompts(path)
+    assert [line.split(":")[1] for line in str(caught.value).splitlines()] == ["3", "4", "5", "6"]
 
 
 def test_files_that_cannot_be_prompts(tmp_path):
@@ -48,10 +49,10 @@ def test_a_parquet_file(tmp_path):
     pandas.DataFrame({"prompt": ["a?", "b?"], "x": [1, 2]}).to_parquet(path)
     assert read_prompts(path) == ["a?", "b?"]
     pandas.DataFrame({"prompt": ["a?", None]}).to_parquet(path)
-    with pytest.raises(FormatError, match="line 2"):
+    with pytest.raises(FormatError, match="row 2: expected an object with a text in prompt"):
         read_prompts(path)
     pandas.DataFrame({"text": ["a?"]}).to_parquet(path)
-    with pytest.raises(FormatError, match="Parquet"):
+    with pytest.raises(FormatError, match="row 1: expected an object with a text in prompt"):
         read_prompts(path)
 
 

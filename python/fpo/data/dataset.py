@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from .. import _arrays
 from .._arrays import Array
 from ..errors import ArgumentError, DomainError, DTypeError, FormatError, ShapeError
-from . import _files, _schema
-from ._files import PathLike
+from . import _schema, files
 from ._schema import Invalid
+from .files import PathLike
 
 __all__ = ["Dataset", "first_user_turn", "read"]
 
@@ -229,7 +229,7 @@ class Dataset(Sequence[dict[str, Any]]):
 
     def write(self, path: PathLike) -> None:
         """Writes ``.jsonl``, ``.jsonl.gz`` or ``.parquet``; `read` gives the same rows back."""
-        _files.write_rows(path, (_without_nan(row) for row in self))
+        files.write_rows(path, (_without_nan(row) for row in self))
 
     def _require(self, kind: str) -> None:
         if self._kind != kind:
@@ -256,7 +256,7 @@ def read(*paths: PathLike, kind: str | None = None) -> Dataset:
     if not paths:
         raise ArgumentError("paths: expected at least one file")
     result = Dataset.__new__(Dataset)
-    result._load(chain.from_iterable(map(_files.read_rows, paths)), kind)
+    result._load(chain.from_iterable(map(files.read_rows, paths)), kind)
     return result
 
 

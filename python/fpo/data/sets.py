@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ArgumentError, DomainError, FormatError
-from ._files import PathLike, read_rows
 from .dataset import Dataset
+from .files import PathLike, read_rows
 
 __all__ = ["HH_SUBSETS", "Ratings", "gsm8k", "hh_rlhf", "popquorn", "truthfulqa_labels"]
 

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
+from ..data.files import read_rows
 from ..errors import ArgumentError, FormatError
-from ._extras import optional
 
 __all__ = ["read_prompts", "shipped_prompts"]
 
 _SHOWN = 10  # bad rows named in an error
+_EXPECTED = "expected an object with a text in prompt"
 
 
 def shipped_prompts() -> list[str]:
     """Our own questions: 29 topics, with false premises and leading opinions among them; CC0."""
-    file = resources.files("fpo.language") / "prompts" / "questions.jsonl"
-    lines = enumerate(file.read_text(encoding="utf-8").splitlines(), 1)
-    return _prompts(_parsed_lines(lines), "questions.jsonl")
+    with resources.as_file(resources.files("fpo.language") / "prompts" / "questions.jsonl") as file:
+        return read_prompts(file)
 
 
 def read_prompts(source: str | os.PathLike[str] = "shipped") -> list[str]:
-    """The column ``prompt`` of a ``.jsonl`` or ``.parquet`` file, or "shipped".
+    """The column ``prompt`` of a ``.jsonl``, ``.jsonl.gz`` or ``.parquet`` file, or "shipped".
+
+    Other columns are ignored; prompts are plain texts that are not blank.
 
     Raises
     ------
@@ -39,45 +38,16 @@ def read_prompts(source: str | os.PathLike[str] = "shipped") -> list[str]:
     path = Path(source)
     if not path.is_file():
         raise ArgumentError(f'prompts: expected "shipped" or a file, got {str(source)!r}')
-    if path.suffix == ".jsonl":
-        with open(path, encoding="utf-8") as file:
-            try:
-                return _prompts(_parsed_lines(enumerate(file, 1)), str(path))
-            except UnicodeDecodeError as error:
-                raise FormatError(f"{path}: not UTF-8 ({error})") from error
-    if path.suffix == ".parquet":
-        parquet = optional("pyarrow.parquet", "reading Parquet files", "data")
-        try:
-            rows = parquet.read_table(path, columns=["prompt"]).to_pylist()
-        except Exception as error:  # pyarrow has its own hierarchy
-            raise FormatError(f"{path}: cannot be read as Parquet ({error})") from error
-        return _prompts(enumerate(rows, 1), str(path))
-    raise ArgumentError(f"prompts: expected a .jsonl or .parquet file, got {path.name!r}")
-
-
-def _parsed_lines(lines: Iterable[tuple[int, str]]) -> Iterable[tuple[int, Any]]:
-    for number, line in lines:
-        if line.strip():
-            try:
-                yield number, json.loads(line)
-            except ValueError:
-                yield number, None
-
-
-def _prompts(rows: Iterable[tuple[int, Any]], where: str) -> list[str]:
     prompts, bad = [], []
-    for number, row in rows:
+    for place, row in read_rows(path):
         prompt = row.get("prompt") if isinstance(row, dict) else None
         if isinstance(prompt, str) and prompt.strip():
             prompts.append(prompt)
         else:
-            bad.append(number)
+            bad.append(f"{place}: {row if isinstance(row, FormatError) else _EXPECTED}")
     if bad:
-        shown = ", ".join(map(str, bad[:_SHOWN]))
-        more = f" and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
-        raise FormatError(
-            f"{where}: expected objects with a text in prompt; wrong on line {shown}{more}"
-        )
+        more = [f"and {len(bad) - _SHOWN} more"] if len(bad) > _SHOWN else []
+        raise FormatError("\n".join(bad[:_SHOWN] + more))
     if not prompts:
-        raise FormatError(f"{where}: holds no prompts")
+        raise FormatError(f"{path}: holds no prompts")
     return prompts

@@ -13,8 +13,10 @@ from typing import Any, NoReturn
 
 from ..errors import ArgumentError, FormatError, MissingDependencyError
 
+__all__ = ["PathLike", "read_rows", "write_rows"]
+
 PathLike = str | os.PathLike[str]
-SUFFIXES = ".jsonl, .jsonl.gz, .parquet"
+_SUFFIXES = ".jsonl, .jsonl.gz, .parquet"
 
 
 def read_rows(path: PathLike) -> Iterator[tuple[str, Any]]:
@@ -28,7 +30,7 @@ def read_rows(path: PathLike) -> Iterator[tuple[str, Any]]:
     elif path.name.endswith((".jsonl", ".jsonl.gz")):
         yield from _json_lines(path)
     else:
-        raise FormatError(f"{path}: expected a name that ends in {SUFFIXES}")
+        raise ArgumentError(f"path: expected a name that ends in {_SUFFIXES}, got {path.name!r}")
 
 
 def _json_lines(path: Path) -> Iterator[tuple[str, Any]]:
@@ -65,7 +67,7 @@ def write_rows(path: PathLike, rows: Iterable[Mapping[str, Any]]) -> None:
         parquet.write_table(arrow.Table.from_pylist([dict(row) for row in rows]), path)
         return
     if not path.name.endswith((".jsonl", ".jsonl.gz")):
-        raise ArgumentError(f"path: expected a name that ends in {SUFFIXES}, got {path.name!r}")
+        raise ArgumentError(f"path: expected a name that ends in {_SUFFIXES}, got {path.name!r}")
     # gzip without name and time: the same rows are the same bytes.
     content = "".join(json.dumps(dict(row), ensure_ascii=False) + "\n" for row in rows).encode()
     path.write_bytes(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)

@@ -93,7 +93,8 @@ enum {
     FPO_CONFIG_ENVIRONMENT_NEURAL = 1,
     FPO_CONFIG_PENALTY = 2,
     FPO_CONFIG_UTILITY_FILTER = 3,
-    FPO_CONFIG_LOSS = 256 /* + FPO_LOSS_... */
+    FPO_CONFIG_LOSS = 256,       /* + FPO_LOSS_...        */
+    FPO_CONFIG_POLICY_LOSS = 512 /* + FPO_POLICY_LOSS_... */
 };
 enum { FPO_TYPE_INT32 = 0, FPO_TYPE_FLOAT64 = 1 };
 
@@ -389,6 +390,126 @@ FPO_API int32_t fpo_general_preference_f64(size_t n, size_t blocks, const double
                                            const double *margin, double temperature, double *score,
                                            double *loss, double *d_chosen, double *d_rejected,
                                            double *d_weight);
+
+/* Policy gradients. Tokens of n responses stand one after the other: those of response i from
+ * offset[i] to offset[i + 1]; offset (n + 1) begins with 0 and does not fall. An empty response has
+ * no tokens and takes no part. */
+
+/* Estimates of KL(pi || reference) and their derivative in logp (n), of the log-ratio
+ * a = logp - reference: K1 a, K2 a^2/2, K3 e^-a - 1 + a, K3_PLUS the value of K3 with the slope of K2.
+ * An estimate beyond `limit` (> 0, +infinity for none) is the limit, with slope 0. What each one's
+ * gradient is, as a reward and as a loss: docs/math/policy-gradient.md. */
+enum { FPO_KL_K1 = 0, FPO_KL_K2 = 1, FPO_KL_K3 = 2, FPO_KL_K3_PLUS = 3 };
+FPO_API int32_t fpo_kl_estimate_f64(int32_t estimator, size_t n, const double *logp,
+                                    const double *reference, double limit, double *value,
+                                    double *d_logp);
+
+/* beta (1 + clip(kl / target - 1, +-0.2) samples / horizon): arXiv:1909.08593, section 2.2. */
+FPO_API int32_t fpo_adaptive_kl(double beta, double kl, double target, double samples,
+                                double horizon, double *next);
+
+/* Advantages (n) of responses from their rewards (n), where NaN means that a response could not be
+ * scored: it gets 0 and has no part in any statistic. Equal rewards of a group give exactly 0.
+ *   REINFORCE  R - baseline (n; NULL: 0); ReMax with the greedy response's reward as the baseline
+ *   RLOO       R - mean of the group's others; alone in its group: of the batch's
+ *   GRPO       (R - mean) / (deviation + epsilon), `scale` says of what; alone in its group: 0
+ *   OPO        R - sum T R / sum T over the group, with lengths T (n)
+ *   PLUS_PLUS, PLUS_PLUS_BASELINE   whitened over the batch, the latter after the group's mean
+ * group (n): numbers of 0 to n - 1, NULL for one group. epsilon >= 0; 1e-4 in TRL. */
+enum {
+    FPO_ADVANTAGE_REINFORCE = 0,
+    FPO_ADVANTAGE_RLOO = 1,
+    FPO_ADVANTAGE_GRPO = 2,
+    FPO_ADVANTAGE_OPO = 3,
+    FPO_ADVANTAGE_PLUS_PLUS = 4,
+    FPO_ADVANTAGE_PLUS_PLUS_BASELINE = 5
+};
+enum { FPO_SCALE_NONE = 0, FPO_SCALE_GROUP = 1, FPO_SCALE_BATCH = 2 };
+FPO_API int32_t fpo_group_advantage_f64(int32_t estimator, int32_t scale, double epsilon, size_t n,
+                                        const double *reward, const int64_t *group,
+                                        const double *baseline, const int64_t *length,
+                                        double *advantage);
+
+/* 0 up to max_length - buffer tokens, falling to -1 at max_length, -1 beyond: arXiv:2503.14476,
+ * eq. 13. 0 < buffer <= max_length. */
+FPO_API int32_t fpo_overlong_penalty_f64(size_t n, const int64_t *length, int64_t max_length,
+                                         int64_t buffer, double *penalty);
+
+/* Rewards of tokens: -beta times the estimate of each, and the response's score (n) at its last. */
+FPO_API int32_t fpo_token_rewards_f64(size_t n, const int64_t *offset, const double *score,
+                                      const double *logp, const double *reference,
+                                      int32_t estimator, double beta, double *reward);
+
+/* Generalised advantages and returns of tokens: arXiv:1506.02438, eq. 16. bootstrap (n) is the value
+ * after the last token, of a response that was cut off; NULL: 0. gamma, lambda in [0, 1]. */
+FPO_API int32_t fpo_gae_f64(size_t n, const int64_t *offset, const double *reward,
+                            const double *value, const double *bootstrap, double gamma,
+                            double lambda, double *advantage, double *returns);
+
+/* (x - mean) / sqrt(variance + 1e-8) with Bessel's correction, in place allowed; keep_mean 1 adds the
+ * mean again. One number, or equal ones, become 0 (or stay). */
+FPO_API int32_t fpo_whiten_f64(size_t n, const double *x, int32_t keep_mean, double *y);
+
+/* max((V - R)^2, (clip(V, old +- clip) - R)^2) / 2 and its slope in V (n); clip +infinity: none. */
+FPO_API int32_t fpo_value_loss_f64(size_t n, const double *value, const double *old_value,
+                                   const double *returns, double clip, double *loss,
+                                   double *d_value);
+
+/* Of distributions softmax(logits), logits (n, vocabulary): the entropy (n), and the divergence from
+ * softmax(reference) (n); with gradients in the logits (n, vocabulary), contiguous, or NULL. */
+FPO_API int32_t fpo_entropy_f64(size_t n, size_t vocabulary, const double *logits, size_t ldl,
+                                double *entropy, double *d_logits);
+FPO_API int32_t fpo_exact_kl_f64(size_t n, size_t vocabulary, const double *logits, size_t ldl,
+                                 const double *reference, size_t ldr, double *kl,
+                                 double *d_logits);
+
+/* The surrogate loss -sum w u + kl_coefficient sum w k over tokens, with advantages A (one a token):
+ *   u   LOGARITHM A logp;   CLIPPED min(rho A, clip(rho, 1 - clip_low, 1 + clip_high) A), where A < 0
+ *       at least dual_clip A;   WEIGHTED min(rho, 1 + clip_high) A logp, the weight held constant
+ *   rho exp(logp - old_logp) of a token, or of its response: the geometric mean, or the product
+ *   w   1/(n T_i);  1/sum T;  1/n;  1/(n max_length)
+ * A preset fills the fields; all of them can then be changed. */
+enum {
+    FPO_POLICY_LOSS_REINFORCE = 0, /* and RLOO, ReMax: they differ in their advantages          */
+    FPO_POLICY_LOSS_PPO = 1,
+    FPO_POLICY_LOSS_GRPO = 2,
+    FPO_POLICY_LOSS_DR_GRPO = 3,
+    FPO_POLICY_LOSS_DAPO = 4,
+    FPO_POLICY_LOSS_GSPO = 5,
+    FPO_POLICY_LOSS_CISPO = 6
+};
+enum { FPO_SURROGATE_LOGARITHM = 0, FPO_SURROGATE_CLIPPED = 1, FPO_SURROGATE_WEIGHTED = 2 };
+enum { FPO_RATIO_TOKEN = 0, FPO_RATIO_SEQUENCE_MEAN = 1, FPO_RATIO_SEQUENCE = 2 };
+enum {
+    FPO_MEAN_OF_SEQUENCES = 0,
+    FPO_MEAN_OF_TOKENS = 1,
+    FPO_SUM_OF_TOKENS = 2,
+    FPO_CONSTANT_LENGTH = 3
+};
+typedef struct fpo_policy_loss {
+    uint32_t struct_size;
+    int32_t surrogate;     /* FPO_SURROGATE_...                                                  */
+    int32_t ratio;         /* FPO_RATIO_...                                                      */
+    int32_t aggregation;   /* FPO_MEAN_OF_..., FPO_SUM_OF_TOKENS, FPO_CONSTANT_LENGTH            */
+    int32_t kl_estimator;  /* FPO_KL_...                                                         */
+    int32_t kl_weighted;   /* 1: estimates are multiplied by rho, and differentiated through it  */
+    double clip_low;
+    double clip_high;
+    double dual_clip;      /* > 1, or 0 for none                                                 */
+    double max_length;     /* > 0 for FPO_CONSTANT_LENGTH                                        */
+    double kl_coefficient; /* >= 0; beta                                                         */
+    double kl_limit;       /* > 0; +infinity for none                                            */
+} fpo_policy_loss;
+
+FPO_API int32_t fpo_policy_loss_init(fpo_policy_loss *config, uint32_t struct_size, int32_t preset);
+
+/* old_logp NULL: the policy itself sampled, rho = 1. reference NULL: no divergence. used (n): 0 leaves
+ * a response out, NULL: none. statistics (3): the loss, the share of clipped tokens, the mean
+ * estimate. d_logp, one a token. Nothing to learn from gives 0. */
+FPO_API int32_t fpo_policy_loss_f64(const fpo_policy_loss *config, size_t n, const int64_t *offset,
+                                    const double *logp, const double *old_logp,
+                                    const double *reference, const double *advantage,
+                                    const int32_t *used, double *statistics, double *d_logp);
 
 /* ---------------------------------------------------------------------- Optimisers */
 

@@ -141,19 +141,19 @@ private func write(
     }
 }
 
-/// The same for losses of one argument.
-private func write(
-    _ n: Int, _ term: (Int) -> (loss: Double, derivative: Double),
-    _ loss: UnsafeMutablePointer<Double>?, _ derivative: UnsafeMutablePointer<Double>?,
-    _ name: String
+/// The same for a value and one derivative.
+func write(
+    _ n: Int, _ term: (Int) -> (Double, Double),
+    _ value: UnsafeMutablePointer<Double>?, _ valueName: String,
+    _ derivative: UnsafeMutablePointer<Double>?, _ derivativeName: String
 ) throws(Failure) {
-    let loss = try output(loss, count: n, "loss")
-    let derivative = try output(derivative, count: n, name)
+    let value = try output(value, count: n, valueName)
+    let derivative = try output(derivative, count: n, derivativeName)
     for i in 0..<n {
-        let value = term(i)
-        guard value.loss.isFinite && value.derivative.isFinite else { throw overflow(i) }
+        let (value, derivative) = term(i)
+        guard value.isFinite && derivative.isFinite else { throw overflow(i) }
     }
-    for i in 0..<n { (loss[i], derivative[i]) = term(i) }
+    for i in 0..<n { (value[i], derivative[i]) = term(i) }
 }
 
 @c @implementation
@@ -260,7 +260,7 @@ public func fpo_unpaired_loss_f64(
                 loss(
                     Response(logProbability: logp[i], referenceLogProbability: reference[i]),
                     isDesirable: label[i] == 1, baseline: baseline)
-            }, losses, dLogp, "d_logp")
+            }, losses, "loss", dLogp, "d_logp")
     }
 }
 
@@ -294,7 +294,7 @@ public func fpo_sft_loss_f64(
                 SFT.evaluate(
                     Response(logProbability: logp[i], length: length.map { Int($0[i]) } ?? 1),
                     isMean: length != nil)
-            }, loss, dLogp, "d_logp")
+            }, loss, "loss", dLogp, "d_logp")
     }
 }
 
@@ -311,6 +311,7 @@ public func fpo_score_loss_f64(
         let label =
             try method == .crossEntropy
             ? probabilities(label, count: n, "label") : finiteInput(label, count: n, "label")
-        try write(n, { i in method(reward: score[i], label: label[i]) }, loss, dScore, "d_score")
+        try write(
+            n, { i in method(reward: score[i], label: label[i]) }, loss, "loss", dScore, "d_score")
     }
 }

@@ -118,7 +118,10 @@ public func fpo_parameter_info(
             info = penaltyParameters.map { $0.describe(SteeringPenalty(.myopic)) }
         case FPO_CONFIG_UTILITY_FILTER:
             info = utilityFilterParameters.map { $0.describe(UtilityFilterSettings()) }
-        case FPO_CONFIG_LOSS...: info = try lossInfo(config - Int32(FPO_CONFIG_LOSS))
+        case FPO_CONFIG_LOSS..<FPO_CONFIG_POLICY_LOSS:
+            info = try lossInfo(config - Int32(FPO_CONFIG_LOSS))
+        case FPO_CONFIG_POLICY_LOSS...:
+            info = try policyLossInfo(config - Int32(FPO_CONFIG_POLICY_LOSS))
         default:
             throw Failure(FPO_ERR_DOMAIN, "config: \(config), but must be one of FPO_CONFIG_...")
         }

@@ -26,6 +26,7 @@ from . import (
     plot,
     random,
     verifiers,
+    worlds,
 )
 from ._lib import build_info, library_path
 from ._lib import lib as _library
@@ -45,12 +46,14 @@ from .penalties import Exact, Myopic, Penalty, Practical, Relaxed, Residual
 from .runs import Runs
 from .simulation import Simulation, simulate
 from .sweep import run_trial, sweep
+from .worlds import EnumerableWorld
 
 __version__: str = _library.fpo_version().decode()
 
 __all__ = [
     "Adam",
     "AdamW",
+    "EnumerableWorld",
     "Environment",
     "Exact",
     "FpoError",
@@ -95,6 +98,7 @@ __all__ = [
     "simulate",
     "sweep",
     "verifiers",
+    "worlds",
 ]
 
 

@@ -36,7 +36,7 @@ from .errors import AbiError, LibraryNotFoundError, error_of_status
 ABI_MAJOR, ABI_MINOR = 0, 1  # what this file was written against
 
 CONFIG_LINEAR, CONFIG_NEURAL, CONFIG_PENALTY, CONFIG_UTILITY_FILTER = 0, 1, 2, 3
-CONFIG_LOSS = 256  # + the number of a loss
+CONFIG_LOSS, CONFIG_POLICY_LOSS = 256, 512  # + the number of a loss or preset
 TYPE_INT32, TYPE_FLOAT64 = 0, 1
 OPTIMIZER_SGD, OPTIMIZER_ADAM, OPTIMIZER_ADAMW = 0, 1, 2
 SOLVERS = {"gram": 0, "conjugate-gradient": 1}
@@ -82,6 +82,23 @@ class Loss(Structure):
         ("tie", c_double),
         ("desirable_weight", c_double),
         ("undesirable_weight", c_double),
+    ]
+
+
+class PolicyLoss(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("surrogate", c_int32),
+        ("ratio", c_int32),
+        ("aggregation", c_int32),
+        ("kl_estimator", c_int32),
+        ("kl_weighted", c_int32),
+        ("clip_low", c_double),
+        ("clip_high", c_double),
+        ("dual_clip", c_double),
+        ("max_length", c_double),
+        ("kl_coefficient", c_double),
+        ("kl_limit", c_double),
     ]
 
 
@@ -373,6 +390,18 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "fpo_general_preference_f64": (
         (STATUS, SIZE, SIZE) + (ADDRESS,) * 4 + (REAL,) + (ADDRESS,) * 5
     ),
+    "fpo_kl_estimate_f64": (STATUS, I32, SIZE, ADDRESS, ADDRESS, REAL, ADDRESS, ADDRESS),
+    "fpo_adaptive_kl": (STATUS, REAL, REAL, REAL, REAL, REAL, ADDRESS),
+    "fpo_group_advantage_f64": (STATUS, I32, I32, REAL, SIZE) + (ADDRESS,) * 5,
+    "fpo_overlong_penalty_f64": (STATUS, SIZE, ADDRESS, I64, I64, ADDRESS),
+    "fpo_token_rewards_f64": (STATUS, SIZE) + (ADDRESS,) * 4 + (I32, REAL, ADDRESS),
+    "fpo_gae_f64": (STATUS, SIZE) + (ADDRESS,) * 4 + (REAL, REAL, ADDRESS, ADDRESS),
+    "fpo_whiten_f64": (STATUS, SIZE, ADDRESS, I32, ADDRESS),
+    "fpo_value_loss_f64": (STATUS, SIZE, ADDRESS, ADDRESS, ADDRESS, REAL, ADDRESS, ADDRESS),
+    "fpo_entropy_f64": (STATUS, SIZE, SIZE, ADDRESS, SIZE, ADDRESS, ADDRESS),
+    "fpo_exact_kl_f64": (STATUS, SIZE, SIZE) + (ADDRESS, SIZE) * 2 + (ADDRESS, ADDRESS),
+    "fpo_policy_loss_init": (STATUS, POINTER(PolicyLoss), U32, I32),
+    "fpo_policy_loss_f64": (STATUS, POINTER(PolicyLoss), SIZE) + (ADDRESS,) * 8,
     # Optimisers
     "fpo_optimizer_config_init": (STATUS, POINTER(OptimizerConfig), U32),
     "fpo_optimizer_create": (STATUS, POINTER(OptimizerConfig), SIZE, POINTER(c_void_p)),
@@ -622,6 +651,7 @@ def initialized(struct: type[Any], *arguments: int) -> Any:
     names = {
         UtilityFilterConfig: "fpo_utility_filter_config_init",
         Loss: "fpo_loss_init",
+        PolicyLoss: "fpo_policy_loss_init",
         OptimizerConfig: "fpo_optimizer_config_init",
         LanguageModelConfig: "fpo_language_model_config_init",
         LoraConfig: "fpo_lora_config_init",

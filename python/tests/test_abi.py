@@ -20,6 +20,7 @@ STRUCTS = {
     "fpo_parameter": _lib.Parameter,
     "fpo_utility_filter_config": _lib.UtilityFilterConfig,
     "fpo_loss": _lib.Loss,
+    "fpo_policy_loss": _lib.PolicyLoss,
     "fpo_optimizer_config": _lib.OptimizerConfig,
     "fpo_tensor": _lib.Tensor,
     "fpo_language_model_config": _lib.LanguageModelConfig,

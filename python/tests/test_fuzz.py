@@ -116,6 +116,7 @@ class Fuzzer:
 INITIALIZED: dict[type[ctypes.Structure], tuple[int, ...]] = {
     _lib.UtilityFilterConfig: (),
     _lib.Loss: (3,),
+    _lib.PolicyLoss: (2,),
     _lib.OptimizerConfig: (),
     _lib.Environment: (0,),
     _lib.Penalty: (2,),

@@ -10,9 +10,24 @@ from __future__ import annotations
 from ._losses import Loss as Loss
 from ._losses import PairLoss as PairLoss
 from ._losses import ResponseLoss as ResponseLoss
+from .advantages import *  # noqa: F403
+from .advantages import __all__ as _advantages
+from .divergence import *  # noqa: F403
+from .divergence import __all__ as _divergence
+from .policy import *  # noqa: F403
+from .policy import __all__ as _policy
 from .preference import *  # noqa: F403
 from .preference import __all__ as _preference
 from .reward import *  # noqa: F403
 from .reward import __all__ as _reward
 
-__all__ = ["Loss", "PairLoss", "ResponseLoss", *_preference, *_reward]  # noqa: PLE0604
+__all__ = [  # noqa: PLE0604
+    "Loss",
+    "PairLoss",
+    "ResponseLoss",
+    *_advantages,
+    *_divergence,
+    *_policy,
+    *_preference,
+    *_reward,
+]

@@ -79,10 +79,15 @@ def test_namespaces_keep_files_and_processes_apart(tmp_path: Path) -> None:
         "    while written < 60:\n"
         "        open(str(written), 'wb').write(b'x' * (1 << 20))\n"
         "        written += 1\n"
-        "except OSError: print(written < 20)"
+        "except OSError: print(written < 20)\n"
+        "try:\n"
+        "    for i in range(3000): os.mkdir(f'd{i}')\n"
+        "except OSError: print(i < 1024)\n"
+        "try: open('/dev/zero')\n"
+        "except OSError: print('no device')"
     )
     outcome = sandbox.run(program, isolation="namespaces")
-    assert outcome.stdout == "[]\nTrue\n", outcome
+    assert outcome.stdout == "[]\nTrue\nTrue\nno device\n", outcome
     assert target.read_text() == "mine"
 
 

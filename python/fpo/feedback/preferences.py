@@ -106,7 +106,8 @@ def ai_preferences(
     its own reply begins ``The answer is (``, and with a, b its log-probabilities of ``A`` and ``B``
     the label is softmax(a, b). It is asked again with the responses exchanged, and the label is
     the mean of the two: exchanging the responses then gives exactly the opposite label, whatever
-    the model thinks of the letter A.
+    the model thinks of the letter A. Responses are shown as they are: one that speaks to the judge,
+    or writes out the tokens of the chat template, can sway it.
 
     Parameters
     ----------

@@ -17,7 +17,8 @@ from typing import Any
 
 # Flags of unshare(2): mount, IPC, network, PID and user namespaces.
 NAMESPACES = 0x00020000 | 0x08000000 | 0x40000000 | 0x20000000 | 0x10000000
-NOSUID, NODEV, NOEXEC, PRIVATE, RECURSIVE = 2, 4, 8, 1 << 18, 1 << 14
+READ_ONLY, NOSUID, NODEV, NOEXEC, PRIVATE, RECURSIVE = 1, 2, 4, 8, 1 << 18, 1 << 14
+INODES = 1024  # files of the scratch folder
 SYS_CAPSET, SYS_MOUNT_SETATTR, AT_FDCWD, AT_RECURSIVE = 126, 442, -100, 0x8000
 PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS = 1, 22, 38
 AUDIT_ARCH_X86_64 = 0xC000003E
@@ -69,20 +70,21 @@ def enter_namespaces(folder: str, scratch_bytes: int) -> None:
         os._exit(status)
     call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     call("mount", b"none", b"/", None, RECURSIVE | PRIVATE, None)
-    size = f"size={scratch_bytes},mode=700".encode()
+    size = f"size={scratch_bytes},nr_inodes={INODES},mode=700".encode()
     call("mount", b"tmpfs", folder.encode(), b"tmpfs", NOSUID | NODEV, size)
     try:
         call("mount", b"proc", b"/proc", b"proc", NOSUID | NODEV | NOEXEC, None)
     except OSError:  # where a container hides parts of it: none at all
         call("mount", b"tmpfs", b"/proc", b"tmpfs", NOSUID | NODEV | NOEXEC, b"size=4k")
-    set_mount_attributes(b"/", AT_RECURSIVE, 1, 0)
-    set_mount_attributes(folder.encode(), 0, 0, 1)
+    # Devices too: without NODEV a user who is root could write to disks.
+    set_mount_attributes(b"/", AT_RECURSIVE, READ_ONLY | NOSUID | NODEV, 0)
+    set_mount_attributes(folder.encode(), 0, 0, READ_ONLY)
     header, none = struct.pack("Ii", 0x20080522, 0), bytes(24)
     call("syscall", SYS_CAPSET, header, none)
 
 
 def set_mount_attributes(path: bytes, flags: int, add: int, remove: int) -> None:
-    """Attribute 1 is read-only."""
+    """Sets and clears attributes of a mount, or of all below it."""
     call(
         "syscall",
         SYS_MOUNT_SETATTR,

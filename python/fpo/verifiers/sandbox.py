@@ -4,8 +4,8 @@ The program runs in a process of its own, with hard limits of CPU time, memory, 
 files, a wall-clock limit after which its process group is killed, and a filter of system calls
 (seccomp) that lets it start no process, thread or program, open no socket, send no signal and touch
 no other process. It sees no environment variables of the caller. With `isolation` "namespaces" it
-can also write nothing but a small folder in memory, has no network interface and sees no other
-process.
+can also write nothing but a small folder in memory, open no device (not even ``/dev/null``), has no
+network interface and sees no other process.
 
 What this does not do:
 
@@ -14,7 +14,8 @@ What this does not do:
 - A flaw in the kernel, or in Python, is not guarded against. For code from strangers use a virtual
   machine.
 - With `isolation` "limits" the program may overwrite and delete the user's files, and fill the disk
-  with many small ones.
+  with many small ones; run by root, it may write to devices. Use it in a container that holds
+  nothing of value.
 - Memory is limited per process, of which there is one; files in memory come on top
   (`scratch_bytes`). Caches, memory bandwidth and the clock are shared: a program can slow others.
 - Threads are processes to the kernel: a program that needs them fails, and BLAS runs on one.
@@ -71,7 +72,8 @@ class Outcome:
     """How a program ended."""
 
     status: str
-    """"exited", "time limit" (CPU or wall clock), or "killed" by another signal."""
+    """"exited"; "time limit" (CPU or wall clock; or the kernel ran out of memory, which looks the
+    same); or "killed" by another signal."""
     code: int
     """The exit code, or minus the signal."""
     stdout: str

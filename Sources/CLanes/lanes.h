@@ -48,8 +48,20 @@ LANES_INLINE lanes_t lanes_abs(lanes_t a) { return __builtin_elementwise_abs(a);
 
 /* x < y ? a : b in each lane; a NaN is not less than anything. */
 LANES_INLINE lanes_t lanes_where_less(lanes_t x, lanes_t y, lanes_t a, lanes_t b) {
-    lanes_mask_t mask = x < y;
-    return (lanes_t)((mask & (lanes_mask_t)a) | (~mask & (lanes_mask_t)b));
+    return x < y ? a : b;
+}
+
+/* The larger of x and a number; a NaN stays a NaN. */
+LANES_INLINE lanes_t lanes_at_least(lanes_t x, lanes_t low) { return low > x ? low : x; }
+
+/* a where x has its sign bit set, else b. */
+LANES_INLINE lanes_t lanes_where_signed(lanes_t x, lanes_t a, lanes_t b) {
+    return (lanes_mask_t)x < 0 ? a : b;
+}
+
+/* x 2^n for the integer n in the low bits of `raised`, where x and the result are normal. */
+LANES_INLINE lanes_t lanes_scale(lanes_t x, lanes_t raised, element_bits_t shift) {
+    return (lanes_t)((lanes_mask_t)x + ((lanes_mask_t)raised << shift));
 }
 
 /* 2^n for the integer n in the low bits of x, where 2^n is normal. */

@@ -4,64 +4,68 @@ import Glibc
 /// Scratch of the passes over the label buffer: activations with the samples in a row, so that a
 /// weight's gradient is a product of two contiguous streams.
 struct Batch {
-    let h, s, delta: LanePointer  // (units, capacity)
+    let h, s: LanePointer  // (units, capacity)
+    let delta: LanePointer  // (units, capacity), in the place of s
     let reward, weight: LanePointer  // (capacity)
     let scaled: LanePointer  // (units, capacity)
-    let transposed: LanePointer  // the largest hidden layer's weight, (I, O)
 
-    init(capacity n: Int, units: Int, largestWeight: Int, _ take: (Int) -> LanePointer) {
+    init(capacity n: Int, units: Int, _ take: (Int) -> LanePointer) {
         h = take(units * n)
         s = take(units * n)
-        delta = take(units * n)
+        delta = s
         scaled = take(units * n)
         reward = take(n)
         weight = take(n)
-        transposed = take(largestWeight)
     }
 }
 
 extension Game {
-    /// Samples of one pass that keep a layer's weights in the nearest cache.
-    private var samplesPerBlock: Int { 12 }
+    /// Calls `body` for ranges of samples that keep a layer's weights in the nearest cache.
+    @inline(__always)
+    private func forEachBlock(_ count: Int, _ body: (Range<Int>) -> Void) {
+        let samplesPerBlock = 12
+        var from = 0
+        while from < count {
+            let to = min(from &+ samplesPerBlock, count)
+            body(from..<to)
+            from = to
+        }
+    }
 
     @inline(__always)
     private func input(of l: Int) -> LanePointer {
         l == 0 ? labels.actions : batch.h + unitOffset(l &- 1) &* labels.capacity
     }
 
-    /// Rewards, activations and slopes of the first `count` labels.
-    @inline(__always)
-    func forwardBatch(_ count: Int) {
+    /// Rewards, activations and slopes of some labels.
+    @inline(never)
+    private func forward(_ samples: Range<Int>) {
         let n = labels.capacity
-        var from = 0
-        while from < count {
-            let to = min(from &+ samplesPerBlock, count)
-            for l in 0..<H {
-                let (w, b, O, I) = layer(l, in: parameters)
-                let h = batch.h + unitOffset(l) &* n
-                let s = batch.s + unitOffset(l) &* n
-                forEachSample(
-                    w, rowStep: I, columnStep: 1, O, I, input(of: l), stride: n, from: from, to: to
-                ) { o, sample, z in h[o &* n &+ sample] = z }
-                for o in 0..<O {
-                    let row = o &* n &+ from
-                    let bias = b[o]
-                    activate(h + row, s + row, to &- from) { _ in bias }
+        for l in 0..<H {
+            let (w, b, O, I) = layer(l, in: parameters)
+            let h = batch.h + unitOffset(l) &* n
+            let s = batch.s + unitOffset(l) &* n
+            forEachSample(w, O, I, input(of: l), stride: n, samples) { o, sample, z in
+                let at = o &* n &+ sample
+                h[at] = z + b[o]
+                s[at] = decay(h[at])
+            }
+            for o in 0..<O {
+                for sample in samples {
+                    let at = o &* n &+ sample
+                    (h[at], s[at]) = softplusAndSigmoid(h[at], decayed: s[at])
                 }
             }
-            let (w, b, _, I) = layer(H, in: parameters)
-            forEachSample(
-                w, rowStep: I, columnStep: 1, 1, I, input(of: H), stride: n, from: from, to: to
-            ) { _, sample, z in
-                batch.reward[sample] = plan.bias ? z + b[0] : z
-            }
-            from = to
+        }
+        let (w, b, _, I) = layer(H, in: parameters)
+        forEachSample(w, 1, I, input(of: H), stride: n, samples) { _, sample, z in
+            batch.reward[sample] = plan.bias ? z + b[0] : z
         }
     }
 
-    /// `δ = ∂r/∂z` of every label, after `forwardBatch`; times its weight if `weighted`.
-    @inline(__always)
-    func backwardBatch(_ count: Int, weighted: Bool) {
+    /// `δ = ∂r/∂z` of some labels, after `forward`; times its weight if `weighted`.
+    @inline(never)
+    private func backward(_ samples: Range<Int>, weighted: Bool) {
         guard H > 0 else { return }
         let n = labels.capacity
         let (last, _, _, _) = layer(H, in: parameters)
@@ -69,7 +73,7 @@ extension Game {
         for o in 0..<plan.widths[H] {
             let row = (top &+ o) &* n
             let lastWeight = last[o]
-            for sample in 0..<count {
+            for sample in samples {
                 let delta = lastWeight * batch.s[row &+ sample]
                 batch.delta[row &+ sample] = weighted ? delta * batch.weight[sample] : delta
             }
@@ -78,26 +82,26 @@ extension Game {
         while l > 0 {
             let (w, _, O, I) = layer(l, in: parameters)
             let below = unitOffset(l &- 1) &* n
-            // Columns of `w` would meet in few sets of the cache.
-            for o in 0..<O { for i in 0..<I { batch.transposed[i &* O &+ o] = w[o &* I &+ i] } }
-            var from = 0
-            while from < count {
-                let to = min(from &+ samplesPerBlock, count)
-                forEachSample(
-                    batch.transposed, rowStep: O, columnStep: 1, I, O,
-                    batch.delta + unitOffset(l) &* n, stride: n, from: from, to: to
-                ) { i, sample, e in
-                    let at = below &+ i &* n &+ sample
-                    batch.delta[at] = e * batch.s[at]
-                }
-                from = to
+            forEachSampleTransposed(
+                w, O, I, batch.delta + unitOffset(l) &* n, stride: n, samples
+            ) { i, sample, e in
+                let at = below &+ i &* n &+ sample
+                batch.delta[at] = e * batch.s[at]
             }
             l &-= 1
         }
     }
 
-    /// `out ← Σₛ weight[s] ∇ᵩ r(yₛ)`, after `backwardBatch`; `weighted` as there.
-    @inline(__always)
+    /// Activations and `δ` of the first `count` labels.
+    func differentiateBatch(_ count: Int) {
+        forEachBlock(count) { samples in
+            forward(samples)
+            backward(samples, weighted: false)
+        }
+    }
+
+    /// `out ← Σₛ weight[s] ∇ᵩ r(yₛ)`, after `backward`; `weighted` as there.
+    @inline(never)
     func weightedGradient(_ out: LanePointer, _ count: Int, weighted: Bool) {
         let n = labels.capacity
         for l in 0..<H {
@@ -136,30 +140,29 @@ extension Game {
     /// One optimiser step on the mean squared error over `count` labels; `step` counts from 1.
     @inline(__always)
     func trainStep(_ count: Int, step: Int) {
-        forwardBatch(count)
         let scale = all(2 / Element(count))
-        for s in 0..<count { batch.weight[s] = (batch.reward[s] - labels.values[s]) * scale }
-        backwardBatch(count, weighted: true)
+        forEachBlock(count) { samples in
+            forward(samples)
+            for s in samples { batch.weight[s] = (batch.reward[s] - labels.values[s]) * scale }
+            backward(samples, weighted: true)
+        }
         weightedGradient(gradient, count, weighted: true)
-        let rate = plan.rewardRate
         let decay = Element(plan.weightDecay)
         switch plan.optimizer {
         case .sgd:
-            let keep = 1 - decay
-            for i in 0..<P {
-                parameters[i] = fma(gradient[i], all(Element(-rate)), parameters[i] * keep)
-            }
-        case .adam: adamStep(step, rate, added: decay, kept: 1)
-        case .adamW: adamStep(step, rate, added: 0, kept: Element(1 - rate * plan.weightDecay))
+            let rate = all(Element(-plan.rewardRate))
+            for i in 0..<P { parameters[i] = fma(gradient[i], rate, parameters[i] * (1 - decay)) }
+        case .adam: adamStep(step, added: decay, kept: 1)
+        case .adamW: adamStep(step, added: 0, kept: Element(1 - plan.rewardRate * plan.weightDecay))
         }
     }
 
     /// Adam (Kingma and Ba, arXiv:1412.6980, algorithm 1), ε added to the corrected root; `added`
     /// times the parameter joins the gradient, and `kept` of it stays.
-    @inline(__always)
-    private func adamStep(_ step: Int, _ rate: Double, added: Element, kept: Element) {
+    @inline(never)
+    private func adamStep(_ step: Int, added: Element, kept: Element) {
         let beta1 = 0.9, beta2 = 0.999
-        let rate1 = all(Element(-rate / (1 - pow(beta1, Double(step)))))
+        let rate = all(Element(-plan.rewardRate / (1 - pow(beta1, Double(step)))))
         let root2 = all(Element(1 / (1 - pow(beta2, Double(step))).squareRoot()))
         for i in 0..<P {
             let p = parameters[i]
@@ -169,7 +172,7 @@ extension Game {
             moment1[i] = m
             moment2[i] = v
             let denominator = fma(squareRoot(v), root2, all(1e-8))
-            parameters[i] = fma(rate1, m / denominator, p * kept)
+            parameters[i] = fma(rate, m / denominator, p * kept)
         }
     }
 }

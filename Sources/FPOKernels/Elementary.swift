@@ -106,43 +106,51 @@ private func exponentialMinusOne(_ x: Lanes) -> Lanes {
     return fma(fma(exponentialTail(r), r * r, r), scale, scale - 1)
 }
 
-/// `e⁻ᵃ` for `a ≥ 0`: in `(0, 1]`, and normal.
+/// `e^(−|x|)`: in `(0, 1]`, and normal.
 @inline(__always)
-private func decay(_ a: Lanes) -> Lanes {
-    let (r, raised) = reduce(select(-a, lessThan: expLow, all(expLow), else: -a))
-    return (fma(exponentialTail(r), r * r, r) + 1) * power(raised)
-}
-
-/// `log(1 + eˣ)` and its derivative `1 / (1 + e⁻ˣ)`, with one division between them.
-@inline(__always)
-func softplusAndSigmoid(_ x: Lanes) -> (softplus: Lanes, sigmoid: Lanes) {
-    let u = decay(magnitude(x))
-    let (logarithm, high) = logarithmAndInverseOnePlus(u)
-    let positive = select(x, lessThan: 0, .zero, else: x)
-    return (positive + logarithm, select(x, lessThan: 0, u * high, else: high))
-}
-
-/// `log(1 + u)` and `1 / (1 + u)` for `0 ≤ u ≤ 1`.
-@inline(__always)
-private func logarithmAndInverseOnePlus(_ u: Lanes) -> (logarithm: Lanes, inverse: Lanes) {
+func decay(_ x: Lanes) -> Lanes {
+    let a = max(-magnitude(x), expLow)
     #if ELEMENT_F32
-        // A polynomial that need not wait for the division, in pairs that need not wait for each
-        // other.
-        let u2 = u * u, u4 = u2 * u2
-        let p01 = fma(all(-0.4999944498), u, all(0.9999999659))
-        let p23 = fma(all(-0.2483539899), u, all(0.3331812171))
-        let p45 = fma(all(-0.1360224762), u, all(0.1907688074))
-        let p67 = fma(all(-0.02907406468), u, all(0.07751608674))
-        let low = fma(p23, u2, p01)
-        let high = fma(fma(all(0.005126102141), u2, p67), u2, p45)
-        return (fma(high, u4, low) * u, 1 / (u + 1))
+        // a / ln 2 = n + f with |f| ≤ ½, and 2ᶠ.
+        let raised = fma(a, all(1.44269504088896340736), all(rounder))
+        let near = fma(a, all(1.44269504088896340736), rounder - raised)
+        let f = fma(a, all(1.925963033e-8), near)
+        var p = fma(all(0.0013264727198), f, all(0.0096715126397))
+        p = fma(p, f, all(0.055507337433))
+        p = fma(p, f, all(0.24022242085))
+        p = fma(p, f, all(0.6931469776))
+        return lanes_scale(fma(p, f, all(1)), raised, mantissaBits)
+    #else
+        let (r, raised) = reduce(a)
+        return lanes_scale(fma(exponentialTail(r), r * r, r) + 1, raised, mantissaBits)
+    #endif
+}
+
+/// `log(1 + eˣ)` and its derivative `1 / (1 + e⁻ˣ)`, with one division between them; `u = decay(x)`.
+@inline(__always)
+func softplusAndSigmoid(_ x: Lanes, decayed u: Lanes) -> (softplus: Lanes, sigmoid: Lanes) {
+    let positive = max(x, 0)
+    #if ELEMENT_F32
+        // log(1 + u) / u, by its even and its odd part.
+        let u2 = u * u
+        var even = fma(all(0.005126102141), u2, all(0.07751608674))
+        var odd = fma(all(-0.02907406468), u2, all(-0.1360224762))
+        even = fma(even, u2, all(0.1907688074))
+        odd = fma(odd, u2, all(-0.2483539899))
+        even = fma(even, u2, all(0.3331812171))
+        odd = fma(odd, u2, all(-0.4999944498))
+        even = fma(even, u2, all(0.9999999659))
+        let softplus = fma(fma(odd, u, even), u, positive)
+        let inverse = 1 / (u + 1)
     #else
         let onePlus = u + 1, twoPlus = u + 2
-        let inverse = 1 / (onePlus * twoPlus)
-        let s = u * onePlus * inverse  // u / (2 + u); log(1 + u) = 2 atanh(s)
+        let quotient = 1 / (onePlus * twoPlus)
+        let s = u * onePlus * quotient  // u / (2 + u); log(1 + u) = 2 atanh(s)
         let z = s * s
-        return (fma(s * z, atanhTail(z), s + s), twoPlus * inverse)
+        let softplus = positive + fma(s * z, atanhTail(z), s + s)
+        let inverse = twoPlus * quotient
     #endif
+    return (softplus, lanes_where_signed(x, u * inverse, inverse))
 }
 
 /// `log x` for a normal `x > 0`.
@@ -267,14 +275,14 @@ func hyperbolicTangent(_ x: Lanes) -> Lanes {
 /// `log(1 + eˣ)` over the whole range.
 @inline(__always)
 func softplusWhole(_ x: Lanes) -> Lanes {
-    let (plain, _) = softplusAndSigmoid(x)
+    let (plain, _) = softplusAndSigmoid(x, decayed: decay(x))
     return plain.replacing(with: exponentialWhole(x), where: x .< far)
 }
 
 /// `1 / (1 + e⁻ˣ)` over the whole range.
 @inline(__always)
 func sigmoidWhole(_ x: Lanes) -> Lanes {
-    let (_, plain) = softplusAndSigmoid(x)
+    let (_, plain) = softplusAndSigmoid(x, decayed: decay(x))
     return plain.replacing(with: exponentialWhole(x), where: x .< far)
 }
 

@@ -77,7 +77,8 @@ struct Estimator {
             for s in 0..<count { sum = fma(row[s], labels.values[s] - level[0], sum) }
             slope[i] = sum
         }
-        sampleProducts(normal, d, d, centred, centred, stride: n, count: count)
+        let rows = Factor(centred, across: n, along: 1)
+        forEachProduct(rows, d, rows, 0..<d, depth: count) { normal[$0 &* d &+ $1] = $2 }
         for i in 0..<d { normal[i &* d &+ i] += Element(kappa) }
         choleskyFactor(normal, d, stride: d)
         choleskySolve(normal, d, stride: d, slope)

@@ -87,11 +87,7 @@ struct Game {
         gradient = take(P)
         let exact = plan.alignment == .direction || plan.alignment == .inverseNorm
         direction = take(exact ? P : 0)
-        var largestWeight = 0
-        for l in 1..<max(H, 1) {
-            largestWeight = max(largestWeight, plan.widths[l] * plan.widths[l + 1])
-        }
-        batch = Batch(capacity: n, units: units, largestWeight: largestWeight, take)
+        batch = Batch(capacity: n, units: units, take)
         gram = take(exact ? n * n : 0)
         gramProducts = take(exact ? n * n : 0)
         estimatorScratch = take(ridge ? d * estimatorLabels.capacity : 0)
@@ -100,7 +96,7 @@ struct Game {
         totalCount = next - origin
     }
 
-    /// Weight (O, I) and bias of layer `l`, counted from 0 to `H`, the output layer.
+    /// Weight (O, I), in blocks, and bias of layer `l`, counted from 0 to `H`, the output layer.
     @inline(__always)
     func layer(
         _ l: Int, in p: LanePointer
@@ -110,6 +106,23 @@ struct Game {
         let I = plan.widths[l]
         let O = l == H ? 1 : plan.widths[l &+ 1]
         return (p + offset, p + (offset &+ O &* I), O, I)
+    }
+
+    /// Where in the state number `i` of a saved one lies: there weights have their rows one after
+    /// the other.
+    func stateIndex(_ i: Int) -> Int {
+        let copies = plan.optimizer == .sgd ? 1 : 3  // parameters and moments
+        guard d <= i, i < d &+ copies &* P else { return i }
+        let copy = d &+ (i &- d) / P &* P
+        var at = i &- copy, offset = 0
+        for l in 0..<H {
+            let (_, _, O, I) = layer(l, in: parameters)
+            if at < O &* I { return copy &+ offset &+ place(at / I, at % I, O, I) }
+            offset &+= O &* (I &+ 1)
+            at &-= O &* (I &+ 1)
+            if at < 0 { break }
+        }
+        return i
     }
 
     /// Hidden units before layer `l`'s outputs.

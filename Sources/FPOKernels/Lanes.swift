@@ -65,6 +65,10 @@ func select(_ x: Lanes, lessThan y: Element, _ a: Lanes, else b: Lanes) -> Lanes
     lanes_where_less(x, lanes_repeat(y), a, b)
 }
 
+/// The larger one; a NaN stays a NaN.
+@inline(__always)
+func max(_ x: Lanes, _ low: Element) -> Lanes { lanes_at_least(x, lanes_repeat(low)) }
+
 /// A NaN stays a NaN.
 @inline(__always)
 func clamp(_ x: Lanes, _ low: Element, _ high: Element) -> Lanes {

@@ -1,7 +1,18 @@
-// Matrix-vector passes of many small networks at once, one network to a lane. `w` is (O, I).
+// Matrix-vector passes of many small networks at once, one network to a lane.
+//
+// A weight (O, I) lies in memory in blocks of 8 rows, the last of which may be lower; a block holds
+// its columns one after the other. So a pass reads it from front to back, in either direction of
+// the product.
 
 private let block = 8
 private typealias Block = InlineArray<8, Lanes>
+
+/// Where element (o, i) of a weight (O, I) lies.
+@inline(__always)
+func place(_ o: Int, _ i: Int, _ O: Int, _ I: Int) -> Int {
+    let first = o & ~(block &- 1)
+    return first &* I &+ i &* min(block, O &- first) &+ (o &- first)
+}
 
 /// `z ← W x`, or with `adding` `z ← z + W x`.
 @inline(__always)
@@ -15,7 +26,7 @@ func multiply(
         o &+= block
     }
     while o < O {
-        let sum = dot(I, w + o &* I, x)
+        let sum = rowSum(w + place(o, 0, O, I), step: O % block, I, x)
         z[o] = adding ? z[o] + sum : sum
         o &+= 1
     }
@@ -26,9 +37,17 @@ private func rowSums(_ w: LanePointer, _ I: Int, _ x: LanePointer) -> Block {
     var sums = Block { _ in .zero }
     for i in 0..<I {
         let xi = x[i]
-        for k in 0..<block { sums[k] = fma(w[k &* I &+ i], xi, sums[k]) }
+        for k in 0..<block { sums[k] = fma(w[block &* i &+ k], xi, sums[k]) }
     }
     return sums
+}
+
+/// One row of a low block.
+@inline(__always)
+private func rowSum(_ w: LanePointer, step: Int, _ I: Int, _ x: LanePointer) -> Lanes {
+    var sum = Lanes.zero
+    for i in 0..<I { sum = fma(w[step &* i], x[i], sum) }
+    return sum
 }
 
 /// `out[i] += Σₒ v[o] w[o, i]`.
@@ -42,9 +61,7 @@ func addTransposed(
         o &+= block
     }
     while o < O {
-        let vo = v[o]
-        let w = w + o &* I
-        for i in 0..<I { out[i] = fma(w[i], vo, out[i]) }
+        addRow(out, w + place(o, 0, O, I), step: O % block, I, v[o])
         o &+= 1
     }
 }
@@ -54,52 +71,51 @@ private func addBlock(_ out: LanePointer, _ w: LanePointer, _ I: Int, _ v: Block
     for i in 0..<I {
         var even = out[i], odd = Lanes.zero
         for k in 0..<block / 2 {
-            even = fma(w[2 &* k &* I &+ i], v[2 &* k], even)
-            odd = fma(w[(2 &* k &+ 1) &* I &+ i], v[2 &* k &+ 1], odd)
+            even = fma(w[block &* i &+ 2 &* k], v[2 &* k], even)
+            odd = fma(w[block &* i &+ 2 &* k &+ 1], v[2 &* k &+ 1], odd)
         }
         out[i] = even + odd
     }
 }
 
+@inline(__always)
+private func addRow(_ out: LanePointer, _ w: LanePointer, step: Int, _ I: Int, _ v: Lanes) {
+    for i in 0..<I { out[i] = fma(w[step &* i], v, out[i]) }
+}
+
 /// Both passes in one reading of `w`: `z ← W x`, then `out ← out + Wᵀ v`. `fill(o, count)` makes
-/// `v[o ..< o + count]` of the same part of `z`.
+/// `v[o ..< o + count]` of the same part of `z`. Two such passes over one weight, the second of
+/// them `backwards`, meet in the nearest cache.
 @inline(__always)
 func multiplyThere(
     andBack out: LanePointer, _ v: LanePointer, _ z: LanePointer, _ w: LanePointer, _ O: Int,
-    _ I: Int, _ x: LanePointer, _ fill: (Int, Int) -> Void
+    _ I: Int, _ x: LanePointer, backwards: Bool = false, _ fill: (Int, Int) -> Void
 ) {
-    var o = 0
-    while o &+ block <= O {
+    let blocks = O / block
+    for b in 0..<blocks {
+        let o = (backwards ? blocks &- 1 &- b : b) &* block
         let sums = rowSums(w + o &* I, I, x)
         for k in 0..<block { z[o &+ k] = sums[k] }
         fill(o, block)
         addBlock(out, w + o &* I, I, Block { v[o &+ $0] })
-        o &+= block
     }
-    while o < O {
-        let row = w + o &* I
-        z[o] = dot(I, row, x)
+    for o in blocks &* block..<max(O, blocks &* block) {
+        let row = w + place(o, 0, O, I)
+        z[o] = rowSum(row, step: O % block, I, x)
         fill(o, 1)
-        for i in 0..<I { out[i] = fma(row[i], v[o], out[i]) }
-        o &+= 1
+        addRow(out, row, step: O % block, I, v[o])
     }
 }
 
-/// `h ← log(1 + e^(h + b))` and its slope `s`, of `count` units; two at a time, as one alone would
-/// wait for itself.
+/// `h ← log(1 + e^(h + b))` and its slope `s`, of `count` units. In two loops, since one alone is so
+/// long a chain that the processor cannot see far enough into the next unit's.
 @inline(__always)
 func activate(_ h: LanePointer, _ s: LanePointer, _ count: Int, bias: (Int) -> Lanes) {
-    var i = 0
-    while i &+ 2 <= count {
-        let first = softplusAndSigmoid(h[i] + bias(i))
-        let second = softplusAndSigmoid(h[i &+ 1] + bias(i &+ 1))
-        h[i] = first.softplus
-        s[i] = first.sigmoid
-        h[i &+ 1] = second.softplus
-        s[i &+ 1] = second.sigmoid
-        i &+= 2
+    for i in 0..<count {
+        h[i] += bias(i)
+        s[i] = decay(h[i])
     }
-    if i < count { (h[i], s[i]) = softplusAndSigmoid(h[i] + bias(i)) }
+    for i in 0..<count { (h[i], s[i]) = softplusAndSigmoid(h[i], decayed: s[i]) }
 }
 
 /// `Σᵢ a[i] b[i]`.
@@ -123,103 +139,119 @@ func fill(_ p: LanePointer, _ n: Int, _ value: Element = 0) {
 
 // MARK: Samples
 
-/// Tiles of the passes over samples: 4 rows by 3 columns keep 12 sums in 16 registers.
-private typealias Tile = InlineArray<12, Lanes>
-private typealias Column = InlineArray<4, Lanes>
-private let across = 3
+/// A factor of many products: row `r` and place `i` of the sum stand at `r across + i along`.
+struct Factor {
+    let base: LanePointer
+    let across, along: Int
 
-/// `emit(o, s, Σᵢ w(o, i) x[i, s])` for rows `0 ..< O` and samples `from ..< to`, where `w(o, i)`
-/// stands at `w[o rowStep + i columnStep]` and `x` has `stride` samples to a row.
-@inline(__always)
-func forEachSample(
-    _ w: LanePointer, rowStep: Int, columnStep: Int, _ O: Int, _ I: Int,
-    _ x: LanePointer, stride: Int, from: Int, to: Int, _ emit: (Int, Int, Lanes) -> Void
-) {
-    var o = 0
-    while o &+ 4 <= O {
-        let w = w + o &* rowStep
-        var s = from
-        while s &+ across <= to {
-            var sums = Tile { _ in .zero }
-            for i in 0..<I {
-                let x = x + (i &* stride &+ s)
-                let x0 = x[0], x1 = x[1], x2 = x[2]
-                for k in 0..<4 {
-                    let wk = w[k &* rowStep &+ i &* columnStep]
-                    sums[3 &* k] = fma(wk, x0, sums[3 &* k])
-                    sums[3 &* k &+ 1] = fma(wk, x1, sums[3 &* k &+ 1])
-                    sums[3 &* k &+ 2] = fma(wk, x2, sums[3 &* k &+ 2])
-                }
-            }
-            for k in 0..<4 {
-                for c in 0..<across { emit(o &+ k, s &+ c, sums[across &* k &+ c]) }
-            }
-            s &+= across
-        }
-        while s < to {
-            var sums = Column { _ in .zero }
-            for i in 0..<I {
-                let x0 = x[i &* stride &+ s]
-                for k in 0..<4 {
-                    sums[k] = fma(w[k &* rowStep &+ i &* columnStep], x0, sums[k])
-                }
-            }
-            for k in 0..<4 { emit(o &+ k, s, sums[k]) }
-            s &+= 1
-        }
-        o &+= 4
-    }
-    while o < O {
-        let w = w + o &* rowStep
-        for s in from..<to {
-            var sum = Lanes.zero
-            for i in 0..<I { sum = fma(w[i &* columnStep], x[i &* stride &+ s], sum) }
-            emit(o, s, sum)
-        }
-        o &+= 1
+    @inline(__always)
+    init(_ base: LanePointer, across: Int, along: Int) {
+        (self.base, self.across, self.along) = (base, across, along)
     }
 }
 
-/// `out[o, i] = Σₛ a[o, s] b[i, s]` over `count` samples: a weight's gradient, or a Gram matrix.
+/// Twelve sums in 16 registers: 4 rows by 3 columns, or what is left of them.
+private typealias Tile = InlineArray<12, Lanes>
+
+/// `emit(r, c, Σᵢ a(r, i) b(c, i))` for `rows` rows of `a` and a range of rows of `b`, called its
+/// columns, over `depth` terms. These may lie in several `runs`, `jump.a` and `jump.b` apart.
+@inline(__always)
+func forEachProduct(
+    _ a: Factor, _ rows: Int, _ b: Factor, _ columns: Range<Int>, depth: Int, runs: Int = 1,
+    jump: (a: Int, b: Int) = (0, 0), _ emit: (Int, Int, Lanes) -> Void
+) {
+    @inline(__always) func tile(_ r: Int, _ height: Int, _ c: Int, _ width: Int) {
+        var sums = Tile { _ in .zero }
+        for run in 0..<runs {
+            let a0 = a.base + (r &* a.across &+ run &* jump.a)
+            let b0 = b.base + (c &* b.across &+ run &* jump.b)
+            for i in 0..<depth {
+                let x0 = b0[i &* b.along]
+                let x1 = width > 1 ? b0[b.across &+ i &* b.along] : x0
+                let x2 = width > 2 ? b0[2 &* b.across &+ i &* b.along] : x0
+                for k in 0..<height {
+                    let ak = a0[k &* a.across &+ i &* a.along]
+                    sums[3 &* k] = fma(ak, x0, sums[3 &* k])
+                    if width > 1 { sums[3 &* k &+ 1] = fma(ak, x1, sums[3 &* k &+ 1]) }
+                    if width > 2 { sums[3 &* k &+ 2] = fma(ak, x2, sums[3 &* k &+ 2]) }
+                }
+            }
+        }
+        for k in 0..<height { for m in 0..<width { emit(r &+ k, c &+ m, sums[3 &* k &+ m]) } }
+    }
+    @inline(__always) func stripe(_ r: Int, _ height: Int) {
+        var c = columns.lowerBound
+        let end = columns.upperBound
+        while end &- c == 3 || end &- c > 4 {
+            tile(r, height, c, 3)
+            c &+= 3
+        }
+        while end &- c >= 2 {
+            tile(r, height, c, 2)
+            c &+= 2
+        }
+        if c < end { tile(r, height, c, 1) }
+    }
+    var r = 0
+    while r &+ 4 <= rows {
+        stripe(r, 4)
+        r &+= 4
+    }
+    while r < rows {
+        stripe(r, 1)
+        r &+= 1
+    }
+}
+
+/// `emit(o, s, (W x)(o, s))` for samples `from ..< to` of `x`, which has `stride` to a row.
+@inline(__always)
+func forEachSample(
+    _ w: LanePointer, _ O: Int, _ I: Int, _ x: LanePointer, stride: Int, _ samples: Range<Int>,
+    _ emit: (Int, Int, Lanes) -> Void
+) {
+    var o = 0
+    while o < O {
+        let height = min(block, O &- o)
+        forEachProduct(
+            Factor(w + o &* I, across: 1, along: height), height,
+            Factor(x, across: 1, along: stride), samples, depth: I
+        ) { emit(o &+ $0, $1, $2) }
+        o &+= height
+    }
+}
+
+/// The same for `Wᵀ x`.
+@inline(__always)
+func forEachSampleTransposed(
+    _ w: LanePointer, _ O: Int, _ I: Int, _ x: LanePointer, stride: Int, _ samples: Range<Int>,
+    _ emit: (Int, Int, Lanes) -> Void
+) {
+    let whole = O / block, rest = O % block
+    forEachProduct(
+        Factor(w, across: block, along: 1), I, Factor(x, across: 1, along: stride), samples,
+        depth: block, runs: whole, jump: (block &* I, block &* stride)
+    ) { i, s, product in
+        var sum = product
+        for o in whole &* block..<whole &* block &+ rest {
+            sum = fma(w[place(o, i, O, I)], x[o &* stride &+ s], sum)
+        }
+        emit(i, s, sum)
+    }
+}
+
+/// The gradient `out(o, i) = Σₛ a[o, s] b[i, s]` of a weight (O, I) over `count` samples.
 @inline(__always)
 func sampleProducts(
     _ out: LanePointer, _ O: Int, _ I: Int, _ a: LanePointer, _ b: LanePointer, stride: Int,
     count: Int
 ) {
     var o = 0
-    while o &+ 4 <= O {
-        let a = a + o &* stride
-        var i = 0
-        while i &+ across <= I {
-            var sums = Tile { _ in .zero }
-            let b = b + i &* stride
-            for s in 0..<count {
-                let x0 = b[s], x1 = b[stride &+ s], x2 = b[2 &* stride &+ s]
-                for k in 0..<4 {
-                    let ak = a[k &* stride &+ s]
-                    sums[3 &* k] = fma(ak, x0, sums[3 &* k])
-                    sums[3 &* k &+ 1] = fma(ak, x1, sums[3 &* k &+ 1])
-                    sums[3 &* k &+ 2] = fma(ak, x2, sums[3 &* k &+ 2])
-                }
-            }
-            for k in 0..<4 {
-                for c in 0..<across { out[(o &+ k) &* I &+ i &+ c] = sums[across &* k &+ c] }
-            }
-            i &+= across
-        }
-        while i < I {
-            var sums = Column { _ in .zero }
-            let b = b + i &* stride
-            for s in 0..<count {
-                for k in 0..<4 { sums[k] = fma(a[k &* stride &+ s], b[s], sums[k]) }
-            }
-            for k in 0..<4 { out[(o &+ k) &* I &+ i] = sums[k] }
-            i &+= 1
-        }
-        o &+= 4
-    }
     while o < O {
-        for i in 0..<I { out[o &* I &+ i] = dot(count, a + o &* stride, b + i &* stride) }
-        o &+= 1
+        let height = min(block, O &- o)
+        forEachProduct(
+            Factor(a + o &* stride, across: stride, along: 1), height,
+            Factor(b, across: stride, along: 1), 0..<I, depth: count
+        ) { out[o &* I &+ $1 &* height &+ $0] = $2 }
+        o &+= height
     }
 }

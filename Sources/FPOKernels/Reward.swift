@@ -12,7 +12,7 @@ extension Game {
     }
 
     /// `r(y)`, leaving `h` and the slopes `s`; with `backward` also `δ = ∂r/∂z` and `e = ∂r/∂h`.
-    @inline(__always)
+    @inline(never)
     func evaluateReward(backward: Bool) -> Lanes {
         let (last, lastBias, _, width) = layer(H, in: parameters)
         for l in 0..<H {
@@ -103,8 +103,8 @@ extension Game {
                 for o in 0..<O { gz[o] = top ? topRow(o, .zero) : row(o, .zero) }
             } else if top {
                 let gh = gradientInH(below: l, I)
-                multiplyThere(andBack: gh, gz, gz, w, O, I, point.g + unitOffset(l &- 1)) {
-                    o, count in
+                let g = point.g + unitOffset(l &- 1)
+                multiplyThere(andBack: gh, gz, gz, w, O, I, g, backwards: true) { o, count in
                     for k in o..<o &+ count { gz[k] = topRow(k, gz[k]) }
                 }
             } else {

@@ -15,8 +15,7 @@ extension Game {
             fill(direction, P)
             return
         }
-        forwardBatch(count)
-        backwardBatch(count, weighted: false)
+        differentiateBatch(count)
         let needsFactor = plan.alignment == .inverseNorm || plan.inverseCurvature
         if needsFactor { factorGram(count) }
         guard plan.alignment == .direction else { return }
@@ -36,9 +35,10 @@ extension Game {
         @inline(__always) func products(
             _ x: LanePointer, _ units: Int, _ emit: (Int, Lanes) -> Void
         ) {
-            forEachSample(
-                x, rowStep: 1, columnStep: n, count, units, x, stride: n, from: 0, to: count
-            ) { i, j, sum in emit(i &* n &+ j, sum) }
+            let samples = Factor(x, across: 1, along: n)
+            forEachProduct(samples, count, samples, 0..<count, depth: units) { i, j, sum in
+                emit(i &* n &+ j, sum)
+            }
         }
         func input(_ l: Int) -> LanePointer {
             l == 0 ? labels.actions : batch.h + unitOffset(l &- 1) &* n
@@ -87,7 +87,8 @@ extension Game {
             for o in 0..<O {
                 let delta = l == H ? all(1) : point.delta[unitOffset(l) &+ o]
                 for i in 0..<I {
-                    w[o &* I &+ i] = fma(delta, x[i], w[o &* I &+ i]) * inverseDamping
+                    let at = place(o, i, O, I)
+                    w[at] = fma(delta, x[i], w[at]) * inverseDamping
                 }
                 if l < H || plan.bias { b[o] = (b[o] + delta) * inverseDamping }
             }

@@ -64,7 +64,7 @@ extension Game {
         for i in 0..<d { theta[i] = all(Element(start[i])) }
         for i in 0..<P {
             for lane in 0..<Lanes.scalarCount {
-                parameters[i][lane] = Element(weights[lane &* P &+ i])
+                theta[stateIndex(d &+ i)][lane] = Element(weights[lane &* P &+ i])
             }
         }
     }
@@ -73,7 +73,7 @@ extension Game {
     fileprivate func read(_ from: Int, _ count: Int, _ out: UnsafeMutablePointer<Double>) {
         let narrow = group.memory.assumingMemoryBound(to: Lanes.self)
         for i in 0..<count {
-            let at = from &+ i
+            let at = stateIndex(from &+ i)
             for lane in 0..<Lanes.scalarCount {
                 out[lane &* count &+ i] =
                     at < narrowCount
@@ -85,7 +85,7 @@ extension Game {
     fileprivate func write(_ from: Int, _ count: Int, _ values: UnsafePointer<Double>) {
         let narrow = group.memory.assumingMemoryBound(to: Lanes.self)
         for i in 0..<count {
-            let at = from &+ i
+            let at = stateIndex(from &+ i)
             for lane in 0..<Lanes.scalarCount {
                 let value = values[lane &* count &+ i]
                 if at < narrowCount {

@@ -207,7 +207,7 @@ def fpo_step(storage: str, rounds: int) -> Call:
         storage=storage, penalty="relaxed", min_new_tokens=32, shuffle_prompts=False, steps=100_000
     )
     trainer = build(config, progress=False)
-    trainer.questions = shipped_prompts()[:64] * (config.steps // 64 + 1)
+    trainer.rollouts.questions = shipped_prompts()[:64] * (config.steps // 64 + 1)
     return lambda: [trainer.step() for _ in range(rounds)]
 
 

@@ -49,14 +49,14 @@ class FakeModel:
         found = [table[np.asarray(one, dtype=int)] for one in continuations]
         return Continuations(found, [False] * len(found))
 
-    def generate(self, prompts, *, candidates=1, max_new_tokens=8, key=0, temperature=1.0, **_):
+    def generate(self, prompts, *, candidates=1, max_new_tokens=8, key, temperature=1.0, **_):
         p = np.exp(self.log_p() / temperature)
         bounds = np.cumsum(p / p.sum())
         out = []
         for i in range(len(prompts)):
             group = []
             for j in range(candidates):
-                draws = random.uniform(random.fold(random.fold(key, i), j), max_new_tokens)
+                draws = random.uniform(random.fold(key[i], j), max_new_tokens)
                 tokens = np.searchsorted(bounds, draws).clip(0, EOS).tolist()
                 reason = "length"
                 if EOS in tokens:

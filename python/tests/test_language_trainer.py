@@ -117,7 +117,7 @@ def test_the_loss_may_be_on_the_answer_alone():
     [([tokens], [weights])] = seen
     used = np.flatnonzero(weights)
     assert len(tokens) - 1 == used[-1] and weights.sum() == pytest.approx(1 / 4)
-    assert used[0] == len(of._prompt(of.questions[0]))
+    assert used[0] == len(of.rollouts.prompt(of.rollouts.questions[0]))
 
 
 def test_empty_answers_are_left_out_and_a_round_of_them_is_skipped():
@@ -324,11 +324,13 @@ def test_prompts_and_context_are_checked():
 
 def test_a_long_question_loses_its_end():
     of = trainer(max_prompt_tokens=9)
-    of.questions[0] = "abcdefgh" * 9
-    assert of._prompt(of.questions[0]) == [0, 1, 2, 3, 4, 5, 6, 7, 8]
+    of.rollouts.questions[0] = "abcdefgh" * 9
+    assert of.rollouts.prompt(of.rollouts.questions[0]) == [0, 1, 2, 3, 4, 5, 6, 7, 8]
 
 
 def test_the_order_of_questions():
     of = trainer(steps=11)
-    assert sorted(of.questions[:5]) == sorted(of.questions[5:10]) == sorted(PROMPTS)
-    assert trainer(steps=7, shuffle_prompts=False).questions == [*PROMPTS, *PROMPTS[:2]]
+    assert (
+        sorted(of.rollouts.questions[:5]) == sorted(of.rollouts.questions[5:10]) == sorted(PROMPTS)
+    )
+    assert trainer(steps=7, shuffle_prompts=False).rollouts.questions == [*PROMPTS, *PROMPTS[:2]]

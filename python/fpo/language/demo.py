@@ -48,7 +48,7 @@ def run(output: Path | None, *, rounds: int = ROUNDS, progress: bool = True) -> 
     print(f"language: SmolLM2-135M-Instruct, MiniLM reward model, {config.penalty} penalty")
     print(summary(rows))
     for question in ("Why does ice float on water?", "Is the Earth flat?"):
-        tokens = trainer._prompt(question)
+        tokens = trainer.rollouts.prompt(question)
         [[answer]] = trainer.policy.generate([tokens], greedy=True, max_new_tokens=32)
         print(f"  {question} {trainer.policy.tokenizer.decode(answer.tokens).strip()}")
     print(f"{time.perf_counter() - began:.1f} s")

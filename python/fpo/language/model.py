@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .. import _arrays, _lib, random
 from .._configuration import one_of
 from .._lib import address, lib
-from ..errors import ArgumentError, DomainError, FormatError
+from ..errors import ArgumentError, DomainError, FormatError, ShapeError
 from ._ragged import Ragged, Tokens
 from .architecture import LlamaArchitecture
 from .checkpoint import Checkpoint, open_checkpoint
@@ -173,7 +173,7 @@ class TokenModel:
         top_p: float = 1.0,
         greedy: bool = False,
         stop: Sequence[int] | None = None,
-        key: int | None = None,
+        key: int | Sequence[int] | None = None,
     ) -> list[list[Completion]]:
         """Answers of each prompt; candidates of one prompt share its computation.
 
@@ -192,8 +192,9 @@ class TokenModel:
         stop
             Tokens that end an answer; None for the tokenizer's own.
         key
-            Of `fpo.random`; a candidate draws from the child of its number alone. Needed unless
-            `greedy`.
+            Of `fpo.random`, or one for each prompt; prompt i of a single key has its child i. A
+            candidate draws from the child of its own number: what it is depends on prompt and key
+            alone, not on the rest of the batch. Needed unless `greedy`.
 
         Returns
         -------
@@ -225,7 +226,7 @@ class TokenModel:
         if not greedy:
             if key is None:
                 raise ArgumentError("key: expected a key of fpo.random, unless greedy")
-            parents = [random.fold(key, i) for i in range(batch.count)]
+            parents = _parents(key, batch.count)
             keys = np.array(
                 [[random.fold(parent, j) for j in range(count)] for parent in parents],
                 dtype=np.uint64,
@@ -248,6 +249,14 @@ class TokenModel:
         while running:
             running = _lib.integer(lib.fpo_generation_step, generation.pointer, _STEPS_PER_CALL)
         return _completions(generation, batch.count, count, config.max_new_tokens)
+
+
+def _parents(key: int | Sequence[int], prompts: int) -> list[int]:
+    if isinstance(key, Sequence):
+        if len(key) != prompts:
+            raise ShapeError(f"key: expected {prompts} keys, one for each prompt, got {len(key)}")
+        return list(key)
+    return [random.fold(key, i) for i in range(prompts)]
 
 
 def _completions(

@@ -18,10 +18,11 @@ from .metrics import Clock, Row, bar, completion_metrics, numbers, reward_metric
 from .model import Completion
 from .oracles import Answers, Oracle, as_oracle
 from .policy import LlamaPolicy
-from .prompting import chat_prompt, order
+from .prompting import order
 from .questions import read_prompts
 from .replay import Replay
 from .rewarding import TextRewardModel
+from .rollouts import Rollouts
 from .run_directory import RunDirectory
 from .scoring import Candidates, Labels, Scores, score
 from .tracking import trackers
@@ -30,9 +31,9 @@ __all__ = ["IterativeRLHFTrainer"]
 
 Array = NDArray[np.float64]
 
-# Children of a run's key, and of a round's.
+# Children of a run's key, and of a round's (the first two belong to `Rollouts`).
 _ORDER, _ROUNDS, _PRETRAINING = 0, 1, 2
-_CANDIDATES, _REFERENCE, _SCORING, _REWARD_TRAINING, _POLICY_TRAINING, _REPLAY = range(6)
+_SCORING, _REWARD_TRAINING, _POLICY_TRAINING, _REPLAY = range(2, 6)
 
 
 class IterativeRLHFTrainer:
@@ -79,7 +80,8 @@ class IterativeRLHFTrainer:
             raise ArgumentError("prompts: expected at least one")
         self._key = random.key(self.config.seed)
         shuffle = random.fold(self._key, _ORDER) if self.config.shuffle_prompts else None
-        self.questions = order(questions, self.config.steps, shuffle)
+        ordered = order(questions, self.config.steps, shuffle)
+        self.rollouts = Rollouts(self.config, policy, ordered, random.fold(self._key, _ROUNDS))
         self._pool = questions
         context = policy.architecture.context
         if self.config.max_prompt_tokens + self.config.max_new_tokens > context:
@@ -149,15 +151,12 @@ class IterativeRLHFTrainer:
 
     def step(self) -> tuple[Row, Row]:
         """One round: its metrics, and what was said in it."""
-        config, clock = self.config, Clock()
-        key = random.fold(random.fold(self._key, _ROUNDS), self.round)
-        question = self.questions[self.round]
-        prompt = self._prompt(question)
-        drawn = self._generate(
-            self.policy, prompt, config.candidates, random.fold(key, _CANDIDATES)
-        )
-        [reference] = self._generate(self.policy.base, prompt, 1, random.fold(key, _REFERENCE))
-        texts = [self._text(one) for one in drawn]
+        clock = Clock()
+        key = self.rollouts.round_key(self.round)
+        question = self.rollouts.questions[self.round]
+        drawn = self.rollouts.candidates(self.round)
+        reference = self.rollouts.reference(self.round)
+        texts = [self.rollouts.text(one) for one in drawn]
         kept = [i for i, text in enumerate(texts) if text.strip()]
         clock.lap("generate")
         row: Row = {"step": self.round + 1, **completion_metrics(drawn)}
@@ -167,7 +166,7 @@ class IterativeRLHFTrainer:
             return row, {"step": self.round, "prompt": question, "skipped": True}
 
         candidates = [drawn[i] for i in kept]
-        answers = self._answers(question, prompt, [*candidates, reference])
+        answers = self._answers(question, [*candidates, reference])
         n = len(candidates)
         base = np.array([float(one.sum()) for one in answers.log_p[:n]])
         log_ratio = np.array([float(one.log_probabilities.sum()) for one in candidates]) - base
@@ -188,7 +187,7 @@ class IterativeRLHFTrainer:
         reward_loss = self._learn_reward(key, reading.rows([winner]), reading.rows([n]), label)
         self._labels.add(features[winner] - features[n], log_odds)
         clock.lap("reward")
-        loss = self._learn_policy(key, prompt, candidates[winner].tokens)
+        loss = self._learn_policy(key, question, candidates[winner].tokens)
         row |= self._optimise()
         clock.lap("train")
         row |= {
@@ -221,35 +220,9 @@ class IterativeRLHFTrainer:
         }
         return row, sample
 
-    def _prompt(self, question: str) -> list[int]:
-        of = self.config
-        return chat_prompt(
-            self.policy.tokenizer, question, max_tokens=of.max_prompt_tokens, system=of.system
-        )
-
-    def _text(self, completion: Completion) -> str:
-        return self.policy.tokenizer.decode(completion.tokens)
-
-    def _generate(self, model: Any, prompt: list[int], count: int, key: int) -> list[Completion]:
-        of = self.config
-        [answers] = model.generate(
-            [prompt],
-            candidates=count,
-            max_new_tokens=of.max_new_tokens,
-            min_new_tokens=of.min_new_tokens,
-            temperature=of.temperature,
-            top_p=of.top_p,
-            top_k=of.top_k,
-            key=key,
-        )
-        return list(answers)
-
-    def _answers(self, question: str, prompt: list[int], of: list[Completion]) -> Answers:
-        base = self.policy.base
+    def _answers(self, question: str, of: list[Completion]) -> Answers:
         needs_prompt = getattr(self.oracle, "reads_prompt_log_p", False)
-        before = base.log_probabilities([prompt])[0] if needs_prompt else np.zeros(len(prompt))
-        after = base.continuations(prompt, [one.tokens for one in of]).log_probabilities
-        return Answers(question, tuple(self._text(one) for one in of), before, tuple(after))
+        return self.rollouts.answers(question, of, with_prompt=needs_prompt)
 
     def _utilities(self, answers: Answers) -> Array:
         utilities = np.asarray(self.oracle(answers), dtype=np.float64)
@@ -311,9 +284,10 @@ class IterativeRLHFTrainer:
             dropout_key=random.fold(key, _REWARD_TRAINING) if dropping else None,
         )
 
-    def _learn_policy(self, key: int, prompt: list[int], answer: list[int]) -> float:
+    def _learn_policy(self, key: int, question: str, answer: list[int]) -> float:
         if self.config.penalty == "best-of-n":
             return 0.0
+        prompt = self.rollouts.prompt(question)
         tokens = [*prompt, *answer]
         weights = np.zeros(len(tokens))
         first = 1 if self.config.loss_on == "sequence" else len(prompt)
@@ -350,11 +324,11 @@ class IterativeRLHFTrainer:
         questions = order(self._pool, config.reward_pretraining, random.fold(root, 2**32))
         memory = Replay()
         for i in bar(range(len(questions)), 0, progress, "reward model"):
-            prompt = self._prompt(questions[i])
-            pair = self._generate(self.policy.base, prompt, 2, random.fold(root, i))
-            if not all(self._text(one).strip() for one in pair):
+            prompt = self.rollouts.prompt(questions[i])
+            [pair] = self.rollouts.draw(self.policy.base, [prompt], 2, [random.fold(root, i)])
+            if not all(self.rollouts.text(one).strip() for one in pair):
                 continue
-            answers = self._answers(questions[i], prompt, pair)
+            answers = self._answers(questions[i], pair)
             reading = self.reward_model.read([questions[i]] * 2, answers.texts)
             log_odds, label = self._label(self._utilities(answers), 0, 1)
             memory.add(reading.rows([0]), reading.rows([1]), label)

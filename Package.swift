@@ -75,6 +75,7 @@ let package = Package(
             dependencies: [
                 "FPOKernelTypes", "FPONumerics", "FPOTestSupport",
                 "FPOKernelsF32V3", "FPOKernelsF64V3", "FPOKernelsF32V4", "FPOKernelsF64V4",
+                "FPOTransformerKernelsV3", "FPOTransformerKernelsV4",
             ]),
         .testTarget(
             name: "FPONumericsTests", dependencies: ["FPONumerics", "FPOTestSupport"]),

@@ -21,6 +21,14 @@ LONGER = {
 }
 # Public Swift files whose tests stand under another name, and where.
 TESTED_IN = {
+    "Sources/FPOKernelTypes/AttentionKernels.swift": "Tests/FPOLayersTests/AttentionTests.swift",
+    "Sources/FPOKernelTypes/TransformerKernels.swift": (
+        "Tests/FPOKernelsTests/TransformerLevelsTests.swift"
+    ),
+    "Sources/FPOLayers/AttentionWorkspace.swift": "Tests/FPOLayersTests/AttentionTests.swift",
+    "Sources/FPOTransformerKernels/Table.swift": (
+        "Tests/FPOKernelsTests/TransformerLevelsTests.swift"
+    ),
     "Sources/FPOKernelTypes/FilterKernels.swift": "Tests/FPOKernelsTests/LevelsTests.swift",
     "Sources/FPOKernelTypes/GamePlan.swift": "Tests/FPOTrainingTests/SimulationTests.swift",
     "Sources/FPOKernelTypes/KernelTable.swift": "Tests/FPOKernelsTests/LevelsTests.swift",

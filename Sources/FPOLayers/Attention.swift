@@ -10,7 +10,7 @@ public import FPONumerics
 ///
 /// A batch is ragged: sequence `s` is rows `sequences[s] ..< sequences[s + 1]` of `q`, `out`
 /// `(T, heads · D)` and `k`, `v` `(T, keyValueHeads · D)`; sequences do not see each other. Causal
-/// rows see the keys up to their own.
+/// rows see the keys up to their own (a later value that is not finite may still make them NaN).
 public struct Attention: Sendable {
     public let heads, keyValueHeads, headDimension: Int
     public let causal: Bool

@@ -12,7 +12,8 @@ from .. import _arrays, _lib, numerics, random
 from .._configuration import one_of
 from .._lib import address, lib, new_array
 from ..errors import DomainError, FormatError, ShapeError
-from .encoders import Text, TextEncoder, Texts, activation_code, pooler_code
+from .encoder_config import activation_code
+from .encoders import Text, TextEncoder, Texts, pooler_code
 
 __all__ = ["TRAINABLE", "TextReward", "bradley_terry"]
 
@@ -94,6 +95,7 @@ class TextReward(_lib.Handle):
             key,
         )
         self.encoder, self.trainable, self.pooler = encoder, trainable, pooler
+        self._texts: int | str = "n"  # of the last forward pass
         self.parameter_count = _lib.integer(lib.fpo_text_reward_parameter_count, self.pointer)
         self.shapes, self._offsets = self._read_shapes()
         if classifier:
@@ -217,6 +219,7 @@ class TextReward(_lib.Handle):
         """
         batch = self.encoder.read(texts)
         out = new_array(batch.batch.count)
+        self._texts = batch.batch.count
         lib.fpo_text_reward_forward(
             self.pointer,
             *batch.arguments,
@@ -234,7 +237,7 @@ class TextReward(_lib.Handle):
         coefficients
             Derivatives (n,) of the objective in the scores.
         """
-        given = _arrays.vector("coefficients", coefficients)
+        given = _arrays.vector("coefficients", coefficients, self._texts)
         lib.fpo_text_reward_backward(self.pointer, address(given))
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,20 @@ def test_block_bootstrap_sees_that_rounds_depend_on_each_other() -> None:
     assert between.high - between.low > 1 and p > 0.5
 
 
+def test_noise_is_seldom_called_a_difference() -> None:
+    random = np.random.default_rng(0)
+    for rounds, memory, allowed in ((50, 0.0, 0.10), (125, 0.5, 0.14)):
+        found = 0
+        for _ in range(200):
+            noise = random.normal(size=rounds + 50)
+            for k in range(1, noise.size):
+                noise[k] += memory * noise[k - 1]
+            interval, p = statistics.block_bootstrap([noise[50:]], resamples=400)
+            found += not interval.covers_zero
+            assert (p <= 0.05) == (not interval.covers_zero) or 0.03 < p < 0.07
+        assert found / 200 <= allowed
+
+
 def test_a_report_concludes_what_it_can(tmp_path: Path) -> None:
     runs = [
         write_run(tmp_path / "a", "myopic"),
@@ -91,7 +106,7 @@ def test_a_report_concludes_what_it_can(tmp_path: Path) -> None:
 
 def test_many_comparisons_cost(tmp_path: Path) -> None:
     weak = comparison.Comparison(
-        "a", "b", "m", "evaluation", statistics.Interval(0.1, 0.01, 0.2), 9, 0.03, 0.4, False
+        "a", "b", "m", "evaluation", statistics.Interval(0.1, 0.01, 0.2), 9, 0.03, 0.4, 9
     )
     assert weak.conclusion() == (
         "cannot be concluded: not significant among all comparisons (Holm)"
@@ -116,7 +131,9 @@ def test_seeds_make_an_arm(tmp_path: Path) -> None:
     [gained] = [
         c for c in comparison.compare_arms([one, two], "myopic") if c.measure.startswith("utility")
     ]
-    assert (gained.pairs, gained.single_seed, gained.conclusion()) == (100, False, "higher")
+    assert (gained.pairs, gained.runs) == (100, 2)
+    assert gained.conclusion() == "higher, in these 2 runs"
+    assert replace(gained, runs=5).conclusion() == "higher"
     with pytest.raises(ArgumentError, match="not even the seed"):
         arms.read_arms([runs[0], runs[0]])
     with pytest.raises(ArgumentError, match="differ in penalty"):

@@ -31,6 +31,9 @@ METRICS = {
     "completions/mean_length": "tokens of an answer",
 }
 
+#: With fewer runs of an arm a conclusion holds for those runs alone.
+FEW_RUNS = 5
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -47,8 +50,8 @@ class Comparison:
     p_value: float
     #: p-value adjusted for all comparisons of the report.
     p_holm: float = 1.0
-    #: Whether all runs of a side are one.
-    single_seed: bool = True
+    #: Runs of the arm with the fewer.
+    runs: int = 1
 
     def conclusion(self, alpha: float = 0.05) -> str:
         """In words: never more than interval and test allow."""
@@ -59,7 +62,9 @@ class Comparison:
         if self.p_holm > alpha:
             return "cannot be concluded: not significant among all comparisons (Holm)"
         word = "higher" if self.difference.estimate > 0 else "lower"
-        return f"{word}, in this one run" if self.single_seed else word
+        if self.runs < FEW_RUNS:
+            return f"{word}, in {'this one run' if self.runs == 1 else f'these {self.runs} runs'}"
+        return word
 
     def to_dict(self) -> dict[str, Any]:
         """The fields and the conclusion."""
@@ -108,9 +113,9 @@ def _training(arm: Arm, base: Arm, metric: str, label: str, seed: int) -> Compar
     if not differences:
         return None
     interval, p = block_bootstrap(differences, seed=seed)
-    count, single = sum(d.size for d in differences), len(differences) == 1
+    count = sum(d.size for d in differences)
     return Comparison(
-        arm.name, base.name, label, "training", interval, count, p, single_seed=single
+        arm.name, base.name, label, "training", interval, count, p, runs=len(differences)
     )
 
 
@@ -128,7 +133,7 @@ def _evaluation(arm: Arm, base: Arm, measure: str, seed: int) -> Comparison | No
         paired_bootstrap(first, second, seed=seed),
         len(common),
         permutation_test(first, second, seed=seed),
-        single_seed=min(len(arm.runs), len(base.runs)) == 1,
+        runs=min(len(arm.runs), len(base.runs)),
     )
 
 

@@ -193,7 +193,7 @@ def bootstrap(
 def block_bootstrap(
     series: Sequence[ArrayLike],
     *,
-    block: int = 25,
+    block: int | None = None,
     level: float = 0.95,
     resamples: int = 5_000,
     seed: int = 0,
@@ -201,28 +201,31 @@ def block_bootstrap(
     """The mean of runs whose rounds depend on each other, and a p-value of its being 0.
 
     Each run is redrawn in circular blocks of consecutive rounds (Politis and Romano, 1992); of
-    several runs, the runs are redrawn too. One run says nothing of how another seed would differ.
+    several runs, the runs are redrawn too. One run says nothing of how another seed would differ,
+    and few runs say too little: the interval is then too narrow.
 
     Parameters
     ----------
     series
         The rounds of each run.
     block
-        Rounds in a block: longer than the memory of the series.
+        Rounds in a block, more than the series remembers; None: 2 n^(1/3) of n.
     """
     runs, level = [_sample("series", one) for one in series], _level(level)
     if not runs:
         raise ShapeError("series: expected at least one run")
-    if block < 1 or resamples < 1:
+    if (block is not None and block < 1) or resamples < 1:
         raise DomainError(f"block, resamples: expected at least 1, got {block}, {resamples}")
     random = np.random.default_rng(seed)
     means = np.empty((len(runs), resamples))
     for row, run in zip(means, runs, strict=True):
-        length = min(block, run.size)
+        length = min(block or max(1, round(2 * run.size ** (1 / 3))), run.size)
         sums = np.concatenate([[0.0], np.cumsum(np.concatenate([run, run[: length - 1]]))])
         blocks = (sums[length:] - sums[:-length]) / length
         count = -(-run.size // length)
         row[:] = blocks[random.integers(0, run.size, size=(resamples, count))].mean(axis=1)
+        if count > 1:  # blocks vary around the run's own mean: too little, by 1 - length / rounds
+            row[:] = run.mean() + (row - run.mean()) / math.sqrt(1 - length / run.size)
     chosen = random.integers(0, len(runs), size=(resamples, len(runs)))
     drawn = means[chosen, np.arange(resamples)[:, None]].mean(axis=1)
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])

@@ -645,8 +645,8 @@ typedef struct fpo_language_model_config {
     int32_t num_hidden_layers;
     int32_t num_attention_heads;
     int32_t num_key_value_heads;     /* divides num_attention_heads; 0: as many                  */
-    int32_t head_dim;                /* even; 0: hidden_size / num_attention_heads               */
-    int32_t max_position_embeddings; /* 2048                                                     */
+    int32_t head_dim;                /* even, <= 256; 0: hidden_size / num_attention_heads       */
+    int32_t max_position_embeddings; /* 2048; above 16384 it counts as 16384                     */
     int32_t tie_word_embeddings;     /* 1: the head is the embedding, one copy for both; 0       */
     int32_t qkv_bias;                /* 1: q, k and v have biases (Qwen2); 0                     */
     int32_t rope_type;               /* FPO_ROPE_...; DEFAULT                                    */

@@ -68,8 +68,8 @@ public func fpo_generation_create(
                 !batch[i].isEmpty, FPO_ERR_SHAPE, "prompt \(i): empty, but needs a token")
             try require(
                 batch[i].count <= room, FPO_ERR_SHAPE,
-                "prompt \(i): \(batch[i].count) tokens, but max_position_embeddings leaves room for "
-                    + "\(room) before max_new_tokens")
+                "prompt \(i): \(batch[i].count) tokens, but this model leaves room for \(room) before "
+                    + "max_new_tokens")
         }
         try requireSize(stop_count, "stop_count", stride: 4)
         configuration.stopTokens = Array(

@@ -68,7 +68,7 @@ public func fpo_language_model_continuations(
         let longest = model.configuration.context
         try require(
             m <= longest, FPO_ERR_SHAPE,
-            "m: \(m) tokens, but max_position_embeddings is \(longest)")
+            "m: \(m) tokens, but this model takes \(longest)")
         let batch = try checkedBatch(n, offsets, tokens, model, after: m)
         guard batch.tokenCount > 0 else { return }
         try score(batch.tokenCount, log_p, entropy, greedy) {
@@ -121,7 +121,7 @@ public func fpo_language_model_logits(
         let tokens = try checkedTokens(tokens, count: n, model, "tokens")
         try require(
             n <= c.context, FPO_ERR_SHAPE,
-            "n: \(n) tokens, but max_position_embeddings is \(c.context)")
+            "n: \(n) tokens, but this model takes \(c.context)")
         let base = try output(logits, n, c.vocabulary, ld: ld, "logits")
         try attempt { () throws(NumericsError) in
             try model.logits(

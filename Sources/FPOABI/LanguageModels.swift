@@ -1,4 +1,5 @@
 import CFPO
+import FPOKernelTypes
 import FPOLayers
 import FPOModels
 import FPONumerics
@@ -67,10 +68,10 @@ extension LlamaConfiguration {
             "config.head_dim: 0, but num_attention_heads (\(heads)) does not divide hidden_size "
                 + "(\(hidden))")
         let headDimension =
-            c.head_dim == 0 ? hidden / heads : try size(c.head_dim, "head_dim", most: 4096)
+            c.head_dim == 0 ? hidden / heads : try size(c.head_dim, "head_dim")
         try require(
-            headDimension % 2 == 0, FPO_ERR_DOMAIN,
-            "config.head_dim: \(headDimension), but rotary positions need an even number")
+            headDimension % 2 == 0 && headDimension <= 256, FPO_ERR_DOMAIN,
+            "config.head_dim: \(headDimension), but must be even and at most 256")
         try requireFlag(c.tie_word_embeddings, "config.tie_word_embeddings")
         try requireFlag(c.qkv_bias, "config.qkv_bias")
         try requirePositive(c.rms_norm_eps, "config.rms_norm_eps")
@@ -80,7 +81,9 @@ extension LlamaConfiguration {
             intermediate: try size(c.intermediate_size, "intermediate_size"),
             layers: try size(c.num_hidden_layers, "num_hidden_layers", most: 4096), heads: heads,
             keyValueHeads: keyValueHeads, headDimension: headDimension,
-            context: try size(c.max_position_embeddings, "max_position_embeddings"),
+            context: min(
+                try size(c.max_position_embeddings, "max_position_embeddings"),
+                AttentionKernels.maximumKeys),
             tied: c.tie_word_embeddings == 1, biased: c.qkv_bias == 1,
             normEpsilon: Float(c.rms_norm_eps), rotaryBase: c.rope_theta,
             rotaryScaling: try RotaryTable.Scaling(c), storage: storage)

@@ -38,7 +38,7 @@ func checkedBatch(
             Int(length.partialValue) <= context - before, FPO_ERR_SHAPE,
             "sequence \(i): \(length.partialValue) tokens"
                 + (before > 0 ? " after \(before)" : "")
-                + ", but max_position_embeddings is \(context)")
+                + ", but this model takes \(context)")
     }
     let count = Int(offsets[n])
     try requireSize(count, "offsets[n]", stride: 4)

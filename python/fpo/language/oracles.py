@@ -23,7 +23,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Answers:
-    """Answers to one question, as text and tokens, with what the base model makes of them.
+    """Answers to one question; for oracles with ``reads_log_p`` also what the base makes of them.
 
     ``prompt_log_p`` are the base model's log-probabilities of the prompt's tokens (0 for the
     first), ``log_p`` those of each answer's tokens.
@@ -31,17 +31,8 @@ class Answers:
 
     question: str
     texts: tuple[str, ...]
-    prompt_log_p: Array
-    log_p: tuple[Array, ...]
-
-    def rows(self, index: Sequence[int]) -> Answers:
-        """Some of the answers."""
-        return Answers(
-            self.question,
-            tuple(self.texts[i] for i in index),
-            self.prompt_log_p,
-            tuple(self.log_p[i] for i in index),
-        )
+    prompt_log_p: Array | None = None
+    log_p: tuple[Array, ...] = ()
 
 
 class Oracle(Protocol):
@@ -61,10 +52,11 @@ class LikelihoodOracle:
     """
 
     name = "likelihood"
-    reads_prompt_log_p = True
+    reads_log_p = True
 
     def __call__(self, answers: Answers) -> Array:
         """Utilities (n,)."""
+        assert answers.prompt_log_p is not None
         before, count = float(answers.prompt_log_p.sum()), answers.prompt_log_p.size
         means = [
             (before + float(one.sum())) / max(count - 1 + one.size, 1) for one in answers.log_p

@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 
 from .. import random
+from .._arrays import Array
+from ..errors import NonFiniteError
 from .config import IterativeRLHFConfig
 from .model import Completion
-from .oracles import Answers
+from .oracles import Answers, Oracle
 from .policy import LlamaPolicy
 from .prompting import chat_prompt
 
-__all__ = ["Rollouts"]
+__all__ = ["Rollouts", "Said"]
 
 _CANDIDATES, _REFERENCE = 0, 1  # children of a round's key
 _AHEAD = 8  # references drawn at once: the base does not wait for the policy
@@ -88,15 +90,59 @@ class Rollouts:
         )
         return answers
 
-    def answers(
-        self, question: str, completions: Sequence[Completion], *, with_prompt: bool
-    ) -> Answers:
-        """Completions with their log-probabilities under the base.
+    def said(self, question: str, completions: Sequence[Completion]) -> Said:
+        """Completions of a question; the last is the base's own."""
+        return Said(self, question, list(completions))
 
-        `with_prompt`: those of the prompt, too; zeros otherwise.
+
+class Said:
+    """The answers of a round; the last is the base's own.
+
+    What the base makes of the others is computed where it is asked for, and once: it costs as much
+    as generating them.
+    """
+
+    def __init__(self, rollouts: Rollouts, question: str, completions: list[Completion]):
+        self.question, self.completions = question, completions
+        self.texts = tuple(rollouts.text(one) for one in completions)
+        self._base = rollouts.policy.base
+        self._prompt = rollouts.prompt(question)
+        self._prompt_log_p: Array | None = None
+        last = len(completions) - 1
+        self._log_p: dict[int, Array] = {last: completions[last].log_probabilities}
+
+    def log_p(self, rows: Sequence[int]) -> list[Array]:
+        """The base's log-probabilities of some answers' tokens."""
+        new = [i for i in dict.fromkeys(rows) if i not in self._log_p]
+        if new:
+            tokens = [self.completions[i].tokens for i in new]
+            found = self._base.continuations(self._prompt, tokens).log_probabilities
+            self._log_p.update(zip(new, found, strict=True))
+        return [self._log_p[i] for i in rows]
+
+    def log_ratio(self, rows: Sequence[int]) -> Array:
+        """Log-probability of some answers under the model that gave them, less the base's."""
+        ours = [float(self.completions[i].log_probabilities.sum()) for i in rows]
+        return np.array(ours) - [float(one.sum()) for one in self.log_p(rows)]
+
+    def utilities(self, oracle: Oracle, rows: Sequence[int]) -> Array:
+        """What an oracle makes of some answers.
+
+        Raises
+        ------
+        NonFiniteError
+            Not a finite number for each.
         """
-        base, prompt = self.policy.base, self.prompt(question)
-        before = base.log_probabilities([prompt])[0] if with_prompt else np.zeros(len(prompt))
-        after = base.continuations(prompt, [one.tokens for one in completions])
-        texts = tuple(self.text(one) for one in completions)
-        return Answers(question, texts, before, tuple(after.log_probabilities))
+        texts = tuple(self.texts[i] for i in rows)
+        if getattr(oracle, "reads_log_p", False):
+            if self._prompt_log_p is None:
+                self._prompt_log_p = self._base.log_probabilities([self._prompt])[0]
+            answers = Answers(self.question, texts, self._prompt_log_p, tuple(self.log_p(rows)))
+        else:
+            answers = Answers(self.question, texts)
+        utilities = np.asarray(oracle(answers), dtype=np.float64)
+        if utilities.shape != (len(texts),) or not np.isfinite(utilities).all():
+            raise NonFiniteError(
+                f"oracle {oracle.name!r}: expected {len(texts)} finite utilities, got {utilities}"
+            )
+        return utilities

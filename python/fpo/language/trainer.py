@@ -15,14 +15,13 @@ from ..errors import ArgumentError, NonFiniteError
 from ..penalties import Penalty
 from .config import IterativeRLHFConfig
 from .metrics import Clock, Row, bar, completion_metrics, numbers, reward_metrics
-from .model import Completion
-from .oracles import Answers, Oracle, as_oracle
+from .oracles import Oracle, as_oracle
 from .policy import LlamaPolicy
 from .prompting import order
 from .questions import read_prompts
 from .replay import Replay
 from .rewarding import TextRewardModel
-from .rollouts import Rollouts
+from .rollouts import Rollouts, Said
 from .run_directory import RunDirectory
 from .scoring import Candidates, Labels, Scores, score
 from .tracking import trackers
@@ -89,6 +88,7 @@ class IterativeRLHFTrainer:
                 f"max_prompt_tokens: {self.config.max_prompt_tokens} and max_new_tokens "
                 f"{self.config.max_new_tokens} do not fit into the model's context of {context}"
             )
+        self._reads_log_p = bool(getattr(self.oracle, "reads_log_p", False))
         self.round = 0
         self.labels_bought = 0
         self._labels = Labels(self.config.label_buffer)
@@ -165,21 +165,21 @@ class IterativeRLHFTrainer:
             row |= clock.times()
             return row, {"step": self.round, "prompt": question, "skipped": True}
 
-        candidates = [drawn[i] for i in kept]
-        answers = self._answers(question, [*candidates, reference])
-        n = len(candidates)
-        base = np.array([float(one.sum()) for one in answers.log_p[:n]])
-        log_ratio = np.array([float(one.log_probabilities.sum()) for one in candidates]) - base
-        clock.lap("oracle")
-
-        reading = self.reward_model.read([question] * (n + 1), answers.texts)
-        scores, rewards, utilities, features = self._score(key, reading, answers, log_ratio)
+        said = self.rollouts.said(question, [*(drawn[i] for i in kept), reference])
+        n = len(kept)
+        reading = self.reward_model.read([question] * (n + 1), said.texts)
+        scores, rewards, utilities, features = self._score(key, reading, said)
         winner = int(np.argmax(scores.score))
         clock.lap("reward")
+        # All where the base has read all of them already; else the first candidate, a fair sample.
+        is_known = self.config.penalty == "leash" or (self._reads_log_p and utilities is not None)
+        measured = list(range(n)) if is_known else [0]
+        said.log_p([*measured, winner] if self._reads_log_p else measured)
+        log_ratio = said.log_ratio(measured)
         known = {winner, n} if utilities is None else set(range(n + 1))
         if utilities is None:
             utilities = np.full(n + 1, np.nan)
-            utilities[[winner, n]] = self._utilities(answers.rows([winner, n]))
+            utilities[[winner, n]] = said.utilities(self.oracle, [winner, n])
         self.labels_bought += len(known)
         log_odds, label = self._label(utilities, winner, n)
         clock.lap("oracle")
@@ -187,14 +187,14 @@ class IterativeRLHFTrainer:
         reward_loss = self._learn_reward(key, reading.rows([winner]), reading.rows([n]), label)
         self._labels.add(features[winner] - features[n], log_odds)
         clock.lap("reward")
-        loss = self._learn_policy(key, question, candidates[winner].tokens)
+        loss = self._learn_policy(key, question, said.completions[winner].tokens)
         row |= self._optimise()
         clock.lap("train")
         row |= {
             "loss": loss,
             "reward_loss": reward_loss,
             "objective/kl": float(log_ratio.mean()),
-            "kl": float(log_ratio.sum() / sum(len(one.tokens) for one in candidates)),
+            "kl": float(log_ratio.sum() / sum(len(said.completions[i].tokens) for i in measured)),
             **reward_metrics(rewards, winner, label),
             "utility/winner": float(utilities[winner]),
             "utility/reference": float(utilities[n]),
@@ -211,27 +211,14 @@ class IterativeRLHFTrainer:
         sample = {
             "step": self.round,
             "prompt": question,
-            "winner": answers.texts[winner],
-            "reference": answers.texts[n],
+            "winner": said.texts[winner],
+            "reference": said.texts[n],
             "label": label,
-            "candidates": list(answers.texts[:n]),
+            "candidates": list(said.texts[:n]),
             "rewards": [float(one) for one in rewards[:n]],
             "penalties": [float(one) for one in scores.penalty],
         }
         return row, sample
-
-    def _answers(self, question: str, of: list[Completion]) -> Answers:
-        needs_prompt = getattr(self.oracle, "reads_prompt_log_p", False)
-        return self.rollouts.answers(question, of, with_prompt=needs_prompt)
-
-    def _utilities(self, answers: Answers) -> Array:
-        utilities = np.asarray(self.oracle(answers), dtype=np.float64)
-        if utilities.shape != (len(answers.texts),) or not np.isfinite(utilities).all():
-            raise NonFiniteError(
-                f"oracle {self.oracle.name!r}: expected {len(answers.texts)} finite utilities, "
-                f"got {utilities}"
-            )
-        return utilities
 
     def _label(self, utilities: Array, winner: int, reference: int) -> tuple[float, float]:
         """The log-odds and the probability with which the oracle prefers one to the other."""
@@ -240,10 +227,10 @@ class IterativeRLHFTrainer:
         return log_odds, float(numerics.sigmoid(np.array([log_odds]))[0])
 
     def _score(
-        self, key: int, reading: Any, answers: Answers, log_ratio: Array
+        self, key: int, reading: Any, said: Said
     ) -> tuple[Scores, Array, Array | None, Array]:
         """Scores of the candidates; rewards, utilities and features of all, the reference last."""
-        config, n = self.config, log_ratio.size
+        config, n = self.config, len(said.texts) - 1
         dropped = config.reward_dropout_rule == "published" and config.penalty == "myopic"
         scoring = random.fold(key, _SCORING) if dropped else None
         rewards = self.reward_model.rewards(reading, dropout_key=scoring)
@@ -251,7 +238,7 @@ class IterativeRLHFTrainer:
             raise NonFiniteError(f"round {self.round + 1}: a reward is not finite")
         utilities, label = None, None
         if config.penalty in ("relaxed", "exact"):
-            utilities = self._utilities(answers)
+            utilities = said.utilities(self.oracle, range(n + 1))
             label = numerics.sigmoid(config.utility_scale * (utilities[:n] - utilities[n]))
         gradients = self.reward_model.gradients(reading)
         features = reading.features.astype(np.float64)
@@ -262,7 +249,7 @@ class IterativeRLHFTrainer:
             reference_gradient=gradients[n],
             features=features[:n],
             reference_features=features[n],
-            log_ratio=log_ratio,
+            log_ratio=said.log_ratio(range(n)) if config.penalty == "leash" else np.zeros(n),
             label=label,
         )
         return score(config, candidates, self._labels), rewards, utilities, features
@@ -328,9 +315,9 @@ class IterativeRLHFTrainer:
             [pair] = self.rollouts.draw(self.policy.base, [prompt], 2, [random.fold(root, i)])
             if not all(self.rollouts.text(one).strip() for one in pair):
                 continue
-            answers = self._answers(questions[i], pair)
-            reading = self.reward_model.read([questions[i]] * 2, answers.texts)
-            log_odds, label = self._label(self._utilities(answers), 0, 1)
+            said = self.rollouts.said(questions[i], pair)
+            reading = self.reward_model.read([questions[i]] * 2, said.texts)
+            log_odds, label = self._label(said.utilities(self.oracle, [0, 1]), 0, 1)
             memory.add(reading.rows([0]), reading.rows([1]), label)
             features = reading.features.astype(np.float64)
             self._labels.add(features[0] - features[1], log_odds)

@@ -33,6 +33,8 @@ TESTED_IN = {
     "Sources/FPOKernelTypes/GamePlan.swift": "Tests/FPOTrainingTests/SimulationTests.swift",
     "Sources/FPOKernelTypes/KernelTable.swift": "Tests/FPOKernelsTests/LevelsTests.swift",
     "Sources/FPOKernels/Table.swift": "Tests/FPOKernelsTests/LevelsTests.swift",
+    "Sources/FPOModels/Activation.swift": "Tests/FPOModelsTests/TextPoolingTests.swift",
+    "Sources/FPOModels/TextBatch.swift": "Tests/FPOModelsTests/TextEncoderTests.swift",
     "Sources/FPONumerics/BLAS.swift": "python/tests/test_random_and_numerics.py",
     "Sources/FPONumerics/CPU.swift": "Tests/FPOKernelsTests/LevelsTests.swift",
     "Sources/FPONumerics/Cholesky.swift": "Tests/FPONumericsTests/LinearSolveTests.swift",

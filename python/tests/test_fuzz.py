@@ -13,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import encoder_fuzz
 import numpy as np
 import pytest
 from fpo import _lib
@@ -41,6 +42,12 @@ class Fuzzer:
     def pick(self, options: list[object]) -> object:
         return options[int(self.rng.integers(len(options)))]
 
+    def rising(self) -> int:
+        """64 KiB of 0, 2, 4, ...: as int64 the offsets of pairs, as int32 small tokens."""
+        values = np.arange(0, 16384, 2)
+        self.kept.append(values)
+        return values.ctypes.data
+
     def buffer(self) -> int:
         """64 KiB of doubles that are mostly finite."""
         values = self.rng.normal(size=8192)
@@ -54,6 +61,8 @@ class Fuzzer:
         value = kind()
         if kind in INITIALIZED:
             value = _lib.initialized(kind, *INITIALIZED[kind])
+        if kind is _lib.TextEncoderConfig:
+            encoder_fuzz.set_sizes(value)
         for field, c_type in kind._fields_:
             if self.rng.random() > 0.1:
                 continue
@@ -83,6 +92,8 @@ class Fuzzer:
             return None
         if position == 0 and self.handle is not None and kind is ctypes.c_void_p:
             return self.handle if self.rng.random() < 0.8 else None
+        if kind is ctypes.c_char_p:
+            return self.pick([None, b"", b"?", *encoder_fuzz.TENSORS])
         if kind is ctypes.c_double:
             return self.pick(REALS)
         if kind is ctypes.c_int32:
@@ -96,7 +107,7 @@ class Fuzzer:
         if self.rng.random() < 0.15:
             return None
         if kind is ctypes.c_void_p:
-            return self.buffer()
+            return self.rising() if self.rng.random() < 0.3 else self.buffer()
         target = kind._type_
         if issubclass(target, ctypes.Structure):
             return self.struct(target)
@@ -118,6 +129,8 @@ INITIALIZED: dict[type[ctypes.Structure], tuple[int, ...]] = {
     _lib.Loss: (3,),
     _lib.PolicyLoss: (2,),
     _lib.OptimizerConfig: (),
+    _lib.TextEncoderConfig: (),
+    _lib.TextRewardConfig: (),
     _lib.Environment: (0,),
     _lib.Penalty: (2,),
     _lib.SimulationInputs: (),
@@ -129,6 +142,8 @@ def handle_of(name: str) -> int | None:
     """A live handle for the functions that take one, made of small numbers."""
     import fpo
 
+    if name.startswith(encoder_fuzz.PREFIXES) and not name.endswith("_init"):
+        return encoder_fuzz.handle(name)
     if "_create" in name or name.endswith("_init"):
         return None
     made: _lib.Handle

@@ -511,6 +511,62 @@ FPO_API int32_t fpo_policy_loss_f64(const fpo_policy_loss *config, size_t n, con
                                     const double *reference, const double *advantage,
                                     const int32_t *used, double *statistics, double *d_logp);
 
+/* Games. A preference matrix P (n, n) has P + P^T = 1: P_ij is the probability that i beats j. */
+
+/* The exact equilibrium of the zero-sum game with payoff p^T A q for the row player, A (m, n),
+ * m, n >= 1: mixtures p (m) and q (n), and the value. For preferences take A = P - 1/2. By linear
+ * programming; FPO_ERR_CONVERGENCE if a pure strategy could gain 1e-9 of A's range. */
+FPO_API int32_t fpo_matrix_game_f64(size_t m, size_t n, const double *payoff, size_t lda,
+                                    double *row, double *column, double *value);
+
+/* The regularised equilibrium pi = reference exp(P pi / tau) / Z of Nash learning, until the residual
+ * of log pi is below `tolerance`: about 30 (0.5 / tau)^2 steps. reference (n) sums to 1. `iterations`
+ * may be NULL. */
+FPO_API int32_t fpo_regularized_nash_f64(size_t n, const double *preference, size_t ldp,
+                                         const double *reference, double tau, double tolerance,
+                                         int64_t max_iterations, double *policy,
+                                         int64_t *iterations);
+
+/* Nash-MD: preference - 1/2 - tau (logp - reference) of whole responses (n), and the opponent's
+ * log-probabilities (n, vocabulary, contiguous) of policy^(1-c) reference^c, 0 <= c <= 1. */
+FPO_API int32_t fpo_nash_md_advantage_f64(size_t n, const double *preference, const double *logp,
+                                          const double *reference, double tau, double *advantage);
+FPO_API int32_t fpo_geometric_mixture_f64(size_t n, size_t vocabulary, const double *logits,
+                                          size_t ldl, const double *reference, size_t ldr, double c,
+                                          double *logp);
+
+/* SPO: the mean preference over the group's other samples (n); 1/2 without any. group (n), or NULL. */
+FPO_API int32_t fpo_win_rate_f64(size_t n, const double *preference, size_t ldp,
+                                 const int64_t *group, double *reward);
+
+/* XPO: -log sigmoid(beta D) + alpha log pi(y~), y~ the reference's sample, of which the derivative is
+ * alpha. alpha >= 0; 0 is online DPO. */
+FPO_API int32_t fpo_xpo_loss_f64(double beta, double alpha, size_t n, const double *chosen,
+                                 const double *rejected, const double *reference_chosen,
+                                 const double *reference_rejected, const double *sample,
+                                 double *loss, double *d_chosen, double *d_rejected);
+
+/* The best of n samples from a distribution (m) by score (m): what is chosen (m), and its exact
+ * divergence from the distribution, of which log n - (n - 1)/n is an upper bound. */
+FPO_API int32_t fpo_best_of_n_f64(size_t m, const double *probability, const double *score,
+                                  int64_t n, double *selected, double *kl);
+
+/* Unbiased estimate of the gold score of the best of n by a proxy, from `count` >= n samples. */
+FPO_API int32_t fpo_best_of_n_estimate_f64(size_t count, const double *proxy, const double *gold,
+                                           int64_t n, double *value);
+
+/* Instruments: gold = d (alpha - beta d) or d (alpha - beta log d) of d = sqrt(KL) >= 0 by least
+ * squares: fit (4) is alpha, beta and their standard errors (NaN for two points).
+ * FPO_ERR_SINGULAR if the points do not determine both. */
+enum { FPO_OVEROPTIMIZATION_BEST_OF_N = 0, FPO_OVEROPTIMIZATION_RL = 1 };
+FPO_API int32_t fpo_overoptimization_fit_f64(int32_t curve, size_t n, const double *distance,
+                                             const double *gold, double *fit);
+
+/* CHES of one pair from the hidden states (t, d) that predict its tokens, without padding: scores (3)
+ * are CHES, its length-normalised form, and that of the last embeddings. t, u >= 1. */
+FPO_API int32_t fpo_ches_f64(size_t t, size_t u, size_t d, const double *chosen, size_t ldc,
+                             const double *rejected, size_t ldr, double *scores);
+
 /* ---------------------------------------------------------------------- Optimisers */
 
 enum { FPO_OPTIMIZER_SGD = 0, FPO_OPTIMIZER_ADAM = 1, FPO_OPTIMIZER_ADAMW = 2 };

@@ -127,7 +127,7 @@ func probabilities(
 }
 
 /// Evaluates all rows, so that nothing is written where one of them fails, then writes them.
-private func write(
+func write(
     _ n: Int, _ term: (Int) -> PairTerm, _ loss: UnsafeMutablePointer<Double>?,
     _ dChosen: UnsafeMutablePointer<Double>?, _ dRejected: UnsafeMutablePointer<Double>?
 ) throws(Failure) {

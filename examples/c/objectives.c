@@ -50,9 +50,45 @@ static void process_rewards(void) {
     expect("no step, no reward", reward[1] == 0);
 }
 
+/* Two prompts, two responses each; the first pair earns the same, and teaches nothing. */
+static void policy_gradients(void) {
+    const double reward[] = {1, 1, 0, 3};
+    const int64_t group[] = {0, 0, 1, 1}, offset[] = {0, 1, 2, 4, 5};
+    const double logp[] = {-1, -2, -0.5, -0.7, -3};
+    double advantage[4], token_advantage[5], statistics[3], d_logp[5];
+    fpo_policy_loss config;
+
+    check(fpo_group_advantage_f64(FPO_ADVANTAGE_RLOO, FPO_SCALE_NONE, 0, 4, reward, group, NULL,
+                                  NULL, advantage));
+    expect("equal rewards", advantage[0] == 0 && advantage[1] == 0);
+    expect("leave one out", advantage[2] == -3 && advantage[3] == 3);
+    for (int i = 0; i < 4; i++)
+        for (int64_t t = offset[i]; t < offset[i + 1]; t++) token_advantage[t] = advantage[i];
+
+    check(fpo_policy_loss_init(&config, sizeof config, FPO_POLICY_LOSS_GRPO));
+    check(fpo_policy_loss_f64(&config, 4, offset, logp, NULL, NULL, token_advantage, NULL,
+                              statistics, d_logp));
+    expect_near("mean of sequences", d_logp[2], 3.0 / 8, 1e-15);
+    expect_near("the other way", d_logp[4], -3.0 / 4, 1e-15);
+}
+
+/* A beats B, B beats C, C beats A: no response is best, a mixture is. */
+static void games(void) {
+    const double payoff[9] = {0, 0.1, -0.1, -0.1, 0, 0.15, 0.1, -0.15, 0};
+    const double probability[3] = {0.25, 0.5, 0.25}, score[3] = {1, 2, 3};
+    double row[3], column[3], value, selected[3], kl;
+    check(fpo_matrix_game_f64(3, 3, payoff, 3, row, column, &value));
+    expect_near("von Neumann winner", row[0], 3.0 / 7, 1e-12);
+    check(fpo_best_of_n_f64(3, probability, score, 2, selected, &kl));
+    expect_near("best of two", selected[2], 7.0 / 16, 1e-15);
+    printf("best of two: divergence %.6f, bound %.6f\n", kl, 0.693147 - 0.5);
+}
+
 int main(void) {
     preference_losses();
     reward_losses();
     process_rewards();
+    policy_gradients();
+    games();
     return 0;
 }

@@ -402,6 +402,18 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "fpo_exact_kl_f64": (STATUS, SIZE, SIZE) + (ADDRESS, SIZE) * 2 + (ADDRESS, ADDRESS),
     "fpo_policy_loss_init": (STATUS, POINTER(PolicyLoss), U32, I32),
     "fpo_policy_loss_f64": (STATUS, POINTER(PolicyLoss), SIZE) + (ADDRESS,) * 8,
+    "fpo_matrix_game_f64": (STATUS, SIZE, SIZE, ADDRESS, SIZE, ADDRESS, ADDRESS, ADDRESS),
+    "fpo_regularized_nash_f64": (
+        (STATUS, SIZE, ADDRESS, SIZE, ADDRESS, REAL, REAL, I64, ADDRESS, COUNT)
+    ),
+    "fpo_nash_md_advantage_f64": (STATUS, SIZE, ADDRESS, ADDRESS, ADDRESS, REAL, ADDRESS),
+    "fpo_geometric_mixture_f64": (STATUS, SIZE, SIZE) + (ADDRESS, SIZE) * 2 + (REAL, ADDRESS),
+    "fpo_win_rate_f64": (STATUS, SIZE, ADDRESS, SIZE, ADDRESS, ADDRESS),
+    "fpo_xpo_loss_f64": (STATUS, REAL, REAL, SIZE) + (ADDRESS,) * 8,
+    "fpo_best_of_n_f64": (STATUS, SIZE, ADDRESS, ADDRESS, I64, ADDRESS, ADDRESS),
+    "fpo_best_of_n_estimate_f64": (STATUS, SIZE, ADDRESS, ADDRESS, I64, ADDRESS),
+    "fpo_overoptimization_fit_f64": (STATUS, I32, SIZE, ADDRESS, ADDRESS, ADDRESS),
+    "fpo_ches_f64": (STATUS, SIZE, SIZE, SIZE) + (ADDRESS, SIZE) * 2 + (ADDRESS,),
     # Optimisers
     "fpo_optimizer_config_init": (STATUS, POINTER(OptimizerConfig), U32),
     "fpo_optimizer_create": (STATUS, POINTER(OptimizerConfig), SIZE, POINTER(c_void_p)),
@@ -495,9 +507,7 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "fpo_text_encoder_create": (STATUS, POINTER(TextEncoderConfig), POINTER(c_void_p)),
     "fpo_text_encoder_destroy": (None, ADDRESS),
     "fpo_text_encoder_tensor": (STATUS, ADDRESS, I32, POINTER(Tensor)),
-    "fpo_text_encoder_load": (
-        (STATUS, ADDRESS, TEXT, I64, I64, I64, I64, I32, ADDRESS, SIZE)
-    ),
+    "fpo_text_encoder_load": ((STATUS, ADDRESS, TEXT, I64, I64, I64, I64, I32, ADDRESS, SIZE)),
     "fpo_text_encoder_missing": (STATUS, ADDRESS, ADDRESS, SIZE, POINTER(c_size_t)),
     "fpo_text_encoder_finish": (STATUS, ADDRESS),
     "fpo_text_encoder_bytes": (STATUS, ADDRESS, COUNT),
@@ -531,9 +541,7 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "fpo_text_reward_scale_gradient": (STATUS, ADDRESS, REAL),
     "fpo_text_reward_gradient_norm": (STATUS, ADDRESS, ADDRESS),
     "fpo_text_reward_step": (STATUS, ADDRESS, POINTER(OptimizerConfig)),
-    "fpo_text_reward_gram": (
-        (STATUS, ADDRESS, SIZE, ADDRESS, ADDRESS, ADDRESS) + (ADDRESS, SIZE)
-    ),
+    "fpo_text_reward_gram": ((STATUS, ADDRESS, SIZE, ADDRESS, ADDRESS, ADDRESS) + (ADDRESS, SIZE)),
     "fpo_text_reward_gradients": (
         (STATUS, ADDRESS, SIZE, ADDRESS, ADDRESS, ADDRESS) + (ADDRESS, SIZE)
     ),

@@ -251,6 +251,7 @@ def test_every_null_is_refused_by_name() -> None:
 def test_the_python_surface_raises_fpo_errors_only(seed: int) -> None:
     """Random nonsense at the package's functions: an FpoError or a result, nothing else."""
     import fpo
+    from fpo import objectives as losses
 
     rng = np.random.default_rng(seed)
     world = fpo.LinearEnvironment(rounds=2)
@@ -294,6 +295,23 @@ def test_the_python_surface_raises_fpo_errors_only(seed: int) -> None:
         lambda: utility.estimate(pick()),  # type: ignore[arg-type]
         lambda: utility.move(pick()),  # type: ignore[arg-type]
         lambda: fpo.sweep(world, pick()),  # type: ignore[arg-type]
+        lambda: losses.DPO(beta=pick())(pick(), pick(), pick(), pick()),  # type: ignore[arg-type]
+        lambda: losses.SimPO()(pick(), pick(), chosen_lengths=pick()),  # type: ignore[arg-type]
+        lambda: losses.BradleyTerry()(pick(), pick(), pick(), pick()),  # type: ignore[arg-type]
+        lambda: losses.KTO()(pick(), pick(), pick(), baseline=pick()),  # type: ignore[arg-type]
+        lambda: losses.process_reward(pick(), pick(), pick()),  # type: ignore[arg-type]
+        lambda: losses.general_preference(pick(), pick(), pick()),  # type: ignore[arg-type]
+        lambda: losses.group_advantage(pick(), pick(), epsilon=pick()),  # type: ignore[arg-type]
+        lambda: losses.gae(pick(), pick(), pick(), lam=pick()),  # type: ignore[arg-type]
+        lambda: losses.GRPO(clip_low=pick())(pick(), pick(), pick()),
+        lambda: losses.PPO()(pick(), pick(), pick(), used=pick()),  # type: ignore[arg-type]
+        lambda: losses.PreferenceLoss.named(pick()),  # type: ignore[arg-type]
+        lambda: losses.nash(pick()),  # type: ignore[arg-type]
+        lambda: losses.win_rate(pick(), pick()),  # type: ignore[arg-type]
+        lambda: losses.best_of_n(pick(), pick(), pick()),  # type: ignore[arg-type]
+        lambda: losses.overoptimization(pick(), pick(), pick()),  # type: ignore[arg-type]
+        lambda: losses.AdaptiveKL(pick()).update(pick(), pick()),  # type: ignore[arg-type]
+        lambda: fpo.EnumerableWorld(pick(), 2).policy(pick()),  # type: ignore[arg-type]
     ]
     for target in targets:
         for _ in range(25):

@@ -14,6 +14,10 @@ from .advantages import *  # noqa: F403
 from .advantages import __all__ as _advantages
 from .divergence import *  # noqa: F403
 from .divergence import __all__ as _divergence
+from .games import *  # noqa: F403
+from .games import __all__ as _games
+from .instruments import *  # noqa: F403
+from .instruments import __all__ as _instruments
 from .policy import *  # noqa: F403
 from .policy import __all__ as _policy
 from .preference import *  # noqa: F403
@@ -27,6 +31,8 @@ __all__ = [  # noqa: PLE0604
     "ResponseLoss",
     *_advantages,
     *_divergence,
+    *_games,
+    *_instruments,
     *_policy,
     *_preference,
     *_reward,

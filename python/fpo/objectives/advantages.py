@@ -12,7 +12,7 @@ from .._arrays import Array
 from .._lib import address, lib, new_array
 from ..errors import DTypeError
 from ._losses import ResponseLoss, optional
-from ._ragged import lengths_of, offsets_of
+from ._ragged import integers, lengths_of, offsets_of
 from .divergence import ESTIMATORS, choice, limit_of
 
 __all__ = [
@@ -74,10 +74,8 @@ def group_advantage(
     n = r.size
     g: NDArray[np.int64] | None = None
     if groups is not None:
-        numbers = np.asarray(groups)
-        if numbers.shape != (n,) or (n and numbers.dtype.kind not in "iu"):
-            raise DTypeError(f"groups: expected {n} integers")
-        g = np.unique(numbers, return_inverse=True)[1].astype(np.int64).reshape(n)
+        g = np.unique(integers("groups", groups, n), return_inverse=True)[1].reshape(n)
+        g = g.astype(np.int64)
     b = optional("baseline", baseline, n)
     t = None if lengths is None else lengths_of("lengths", lengths, n)
     if estimator == "opo" and t is None:

@@ -20,7 +20,7 @@ ESTIMATORS = ("k1", "k2", "k3", "k3_plus")
 
 def choice(name: str, value: Any, choices: tuple[str, ...]) -> int:
     """The library's number of a name."""
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         raise DomainError(f"{name}: expected {one_of(choices)}, got {value!r}")
     return choices.index(value)
 

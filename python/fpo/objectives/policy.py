@@ -17,7 +17,7 @@ from .._configuration import Configuration, from_struct, parameters, to_struct, 
 from .._lib import address, lib, new_array
 from ..errors import DTypeError
 from ._losses import optional
-from ._ragged import offsets_of
+from ._ragged import flags, offsets_of
 
 __all__ = [
     "CISPO",
@@ -119,11 +119,7 @@ class PolicyLoss(Configuration):
             advantage = np.repeat(advantage, np.diff(offset))
         old = optional("old_logps", old_logps, tokens)
         ref = optional("ref_logps", ref_logps, tokens)
-        flags = None if used is None else np.asarray(used)
-        if flags is not None:
-            if flags.shape != (n,) or (n and flags.dtype.kind not in "biu"):
-                raise DTypeError(f"used: expected {n} of True and False")
-            flags = (flags != 0).astype(np.int32)
+        part = None if used is None else flags("used", used, n)
         struct = _lib.initialized(_lib.PolicyLoss, self._number)
         to_struct(struct, self._table, self._values)
         statistics, slope = new_array(3), new_array(tokens)
@@ -135,7 +131,7 @@ class PolicyLoss(Configuration):
             address(old),
             address(ref),
             address(advantage),
-            address(flags),
+            address(part),
             address(statistics),
             address(slope),
         )

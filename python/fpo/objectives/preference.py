@@ -16,7 +16,7 @@ from .. import _arrays, _lib
 from .._lib import address, lib, new_array
 from ..errors import DTypeError
 from ._losses import Loss, PairLoss, ResponseLoss
-from ._ragged import lengths_of
+from ._ragged import flags, lengths_of
 
 __all__ = [
     "APODown",
@@ -330,10 +330,7 @@ class UnpairedLoss(Loss):
         """
         a = _arrays.vector("logps", logps)
         b = _arrays.vector("ref_logps", ref_logps, a.size)
-        flags = _arrays.vector("label", label, a.size)
-        y = np.clip(flags, -1, 2).astype(np.int32)
-        if not np.array_equal(y, flags):
-            raise DTypeError("label: expected True or False, or 1 or 0")
+        y = flags("label", label, a.size)
         out = ResponseLoss(new_array(a.size), new_array(a.size))
         lib.fpo_unpaired_loss_f64(
             self._struct(),

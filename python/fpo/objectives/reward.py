@@ -9,11 +9,11 @@ from numpy.typing import ArrayLike
 
 from .. import _arrays
 from .._arrays import Array
-from .._configuration import one_of
 from .._lib import address, lib, new_array
-from ..errors import DomainError, ShapeError
+from ..errors import ShapeError
 from ._losses import Loss, PairLoss, ResponseLoss, optional
 from ._ragged import offsets_of
+from .divergence import choice
 
 __all__ = [
     "BradleyTerry",
@@ -130,13 +130,12 @@ def process_reward(
     aggregation
         "product", "min", "mean" or "last". Product and minimum fall with the number of steps.
     """
-    if aggregation not in _AGGREGATIONS:
-        raise DomainError(f"aggregation: expected {one_of(_AGGREGATIONS)}, got {aggregation!r}")
+    number = choice("aggregation", aggregation, _AGGREGATIONS)
     offset = offsets_of(lengths)
     s = _arrays.vector("scores", scores, int(offset[-1]))
     out = ProcessReward(new_array(offset.size - 1), np.zeros(s.size))
     lib.fpo_process_reward_f64(
-        _AGGREGATIONS.index(aggregation),
+        number,
         offset.size - 1,
         address(offset),
         address(s),

@@ -21,7 +21,7 @@ private func expectClose(_ a: [Double], _ b: [Double]) {
     expectClose(p, [1.0 / 3, 1.0 / 3, 1.0 / 3])
     expectClose(q, p)
     #expect(abs(value) < 1e-12)
-    // A saddle point; and 2 x 3 with a mixture: value 17/7 at p = (3/7, 4/7) is min over columns.
+    // A saddle point; and 2 x 3 with a mixture: by the lower envelope of the columns.
     let (row, column, saddle) = try solve([[3, 1], [2, 0]])
     #expect(row == [1, 0] && column == [0, 1] && abs(saddle - 1) < 1e-12)
     let (mixed, _, v) = try solve([[2, 3, 11], [7, 5, 2]])
@@ -29,9 +29,9 @@ private func expectClose(_ a: [Double], _ b: [Double]) {
     #expect(abs(v - 49.0 / 11) < 1e-12)
 }
 
-/// The slides' cycle: A beats B by 2/7-ish weights; p ∝ (b, c, a).
+/// The slides' cycle: with A over B by a, B over C by b, C over A by c, p ∝ (b, c, a).
 @Test func aCycleOfPreferences() throws {
-    let (a, b, c) = (0.1, 0.15, 0.1)  // A over B, B over C, C over A, minus one half
+    let (a, b, c) = (0.2, 0.3, 0.2)  // A over B, B over C, C over A, minus one half
     let (p, q, value) = try solve([[0, a, -c], [-a, 0, b], [c, -b, 0]])
     let sum = a + b + c
     expectClose(p, [b / sum, c / sum, a / sum])

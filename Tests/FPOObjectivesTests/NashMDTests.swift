@@ -5,7 +5,7 @@ import Glibc
 import Testing
 
 private let cycle = Samples<Double>(3, 3) { i, j in
-    [[0.5, 0.6, 0.4], [0.4, 0.5, 0.65], [0.6, 0.35, 0.5]][i][j]
+    [[0.5, 0.7, 0.3], [0.3, 0.5, 0.8], [0.7, 0.2, 0.5]][i][j]
 }
 
 private func equilibrium(_ tau: Double, _ reference: [Double]) throws -> [Double] {

@@ -10,7 +10,7 @@ import pytest
 from fpo import errors, objectives
 from fpo.errors import ConvergenceError
 
-CYCLE = np.array([[0.5, 0.6, 0.4], [0.4, 0.5, 0.65], [0.6, 0.35, 0.5]])
+CYCLE = np.array([[0.5, 0.7, 0.3], [0.3, 0.5, 0.8], [0.7, 0.2, 0.5]])
 
 
 def preferences(n: int, seed: int) -> np.ndarray:
@@ -24,7 +24,7 @@ def preferences(n: int, seed: int) -> np.ndarray:
 def test_nash_of_a_cycle() -> None:
     np.testing.assert_allclose(objectives.nash(CYCLE), [3 / 7, 2 / 7, 2 / 7], atol=1e-12)
     # The Borda winner is another response than the Bradley-Terry fit's.
-    np.testing.assert_allclose(CYCLE.mean(1), [0.5, 0.5166667, 0.4833333], atol=1e-6)
+    np.testing.assert_allclose(CYCLE.mean(1), [0.5, 0.5333333, 0.4666667], atol=1e-6)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 8, 40])

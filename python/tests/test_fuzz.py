@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import encoder_fuzz
+import language_fuzz
 import numpy as np
 import pytest
 from fpo import _lib
@@ -63,6 +64,10 @@ class Fuzzer:
             value = _lib.initialized(kind, *INITIALIZED[kind])
         if kind is _lib.TextEncoderConfig:
             encoder_fuzz.set_sizes(value)
+        if kind is _lib.LanguageModelConfig:
+            language_fuzz.set_sizes(value)
+        if kind is _lib.GenerationConfig:
+            value.max_new_tokens = 3
         for field, c_type in kind._fields_:
             if self.rng.random() > 0.1:
                 continue
@@ -92,8 +97,10 @@ class Fuzzer:
             return None
         if position == 0 and self.handle is not None and kind is ctypes.c_void_p:
             return self.handle if self.rng.random() < 0.8 else None
+        if position == 1 and self.name in language_fuzz.TAKES_ADAPTER:
+            return self.pick([None, language_fuzz.handle("fpo_lora")])
         if kind is ctypes.c_char_p:
-            return self.pick([None, b"", b"?", *encoder_fuzz.TENSORS])
+            return self.pick([None, b"", b"?", *encoder_fuzz.TENSORS, *language_fuzz.TENSORS])
         if kind is ctypes.c_double:
             return self.pick(REALS)
         if kind is ctypes.c_int32:
@@ -131,6 +138,9 @@ INITIALIZED: dict[type[ctypes.Structure], tuple[int, ...]] = {
     _lib.OptimizerConfig: (),
     _lib.TextEncoderConfig: (),
     _lib.TextRewardConfig: (),
+    _lib.LanguageModelConfig: (),
+    _lib.LoraConfig: (),
+    _lib.GenerationConfig: (),
     _lib.Environment: (0,),
     _lib.Penalty: (2,),
     _lib.SimulationInputs: (),
@@ -144,6 +154,8 @@ def handle_of(name: str) -> int | None:
 
     if name.startswith(encoder_fuzz.PREFIXES) and not name.endswith("_init"):
         return encoder_fuzz.handle(name)
+    if name.startswith(language_fuzz.PREFIXES) and not name.endswith("_init"):
+        return language_fuzz.handle(name)
     if "_create" in name or name.endswith("_init"):
         return None
     made: _lib.Handle

@@ -22,7 +22,7 @@ from . import __version__, demo, sweep_file
 from ._lib import build_info, library_path
 from .errors import ArgumentError, DTypeError, FpoError
 from .evaluation import command as evaluation
-from .language import command
+from .language import command as language
 from .penalties import Penalty
 from .simulation import simulate
 from .sweep import sweep
@@ -94,7 +94,9 @@ def _parser() -> argparse.ArgumentParser:
         playing.add_argument("--threads", type=int, metavar="N", help="default: all there are")
         playing.add_argument("--quiet", action="store_true", help="no progress bar")
 
-    command.add_parser(commands)
+    train = commands.add_parser("train", help="train language models and reward models")
+    kinds = train.add_subparsers(required=True, metavar="WHAT")
+    language.add_parser(kinds)
     evaluation.add_parser(commands)
 
     about = commands.add_parser("env", help="versions, library, processor, threads")
@@ -140,10 +142,10 @@ def _demo(parsed: argparse.Namespace) -> int:
         progress=not parsed.quiet,
     )
     if not parsed.no_language:
-        from .language import demo as language
+        from .language import demo as run
 
-        rounds = language.ROUNDS // 5 if parsed.quick else language.ROUNDS
-        language.run(parsed.output, rounds=rounds, progress=not parsed.quiet)
+        rounds = run.ROUNDS // 5 if parsed.quick else run.ROUNDS
+        run.run(parsed.output, rounds=rounds, progress=not parsed.quiet)
     return DONE
 
 

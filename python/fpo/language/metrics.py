@@ -68,13 +68,13 @@ def numbers(row: Row) -> dict[str, float]:
     return {name: float(value) for name, value in row.items() if name != "step"}
 
 
-def bar(rounds: range, done: int, progress: bool, what: str) -> Iterable[int]:
+def bar(rounds: range, done: int, progress: bool, what: str, unit: str = "round") -> Iterable[int]:
     """The rounds, behind a progress bar where one is wanted."""
     if not progress:
         return rounds
     from tqdm.auto import tqdm
 
     shown: Iterable[int] = tqdm(
-        rounds, total=done + len(rounds), initial=done, desc=what, unit="round"
+        rounds, total=done + len(rounds), initial=done, desc=what, unit=unit
     )
     return shown

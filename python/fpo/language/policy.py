@@ -162,19 +162,55 @@ class LlamaPolicy(TokenModel, _lib.Handle):
         )
         return float(value[0])
 
-    def forward(self, sequences: Sequence[Tokens], *, key: int = 0) -> list[Array]:
-        """Log-probabilities under dropout, with all that `backward` needs kept."""
+    def forward(
+        self, sequences: Sequence[Tokens], *, mask: Sequence[Array] | None = None, key: int = 0
+    ) -> list[Array]:
+        """Log-probabilities under dropout, with all that `backward` needs kept.
+
+        Parameters
+        ----------
+        sequences
+            Token lists.
+        mask
+            An array as tokens for each, not 0 where the log-probability is wanted: elsewhere it
+            is 0, not computed, and without a gradient. None: everywhere.
+        key
+            Of dropout.
+        """
+        return self._forward(sequences, mask, key, None)
+
+    def forward_with_entropy(
+        self, sequences: Sequence[Tokens], *, mask: Sequence[Array] | None = None, key: int = 0
+    ) -> tuple[list[Array], list[Array]]:
+        """As `forward`, and the entropy of the distribution that each token was drawn from."""
+        entropy = np.zeros(sum(len(one) for one in sequences))
+        log_p = self._forward(sequences, mask, key, entropy)
+        return log_p, np.split(entropy, np.cumsum([one.size for one in log_p])[:-1])
+
+    def _forward(
+        self,
+        sequences: Sequence[Tokens],
+        mask: Sequence[Array] | None,
+        key: int,
+        entropy: Array | None,
+    ) -> list[Array]:
         batch = self._ragged("sequences", sequences)
+        flags = None
+        if mask is not None:
+            flat = _arrays.vector("mask", np.concatenate([*map(np.ravel, mask), []]))
+            if flat.size != batch.tokens.size:
+                raise ShapeError(f"mask: expected {batch.tokens.size} numbers, got {flat.size}")
+            flags = (flat != 0).astype(np.int32)
         out = np.zeros(batch.tokens.size)
         lib.fpo_lora_forward(
             self.pointer,
             batch.count,
             address(batch.offsets),
             address(batch.tokens),
-            None,
+            address(flags),
             key,
             address(out),
-            None,
+            address(entropy),
         )
         return batch.split(out)
 

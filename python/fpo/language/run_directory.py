@@ -66,6 +66,7 @@ class RunDirectory:
         if file.exists() and not fresh:
             before = read_json(file)
             ignored = {"output", "steps", "checkpoint_every", "tensorboard", "mlflow"}
+            ignored |= {"output_dir", "max_steps", "num_train_epochs", "save_steps"}
             changed = [
                 name
                 for name in {**before, **config}

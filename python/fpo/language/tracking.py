@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from ..errors import MissingDependencyError
 from ._extras import optional
-from .config import IterativeRLHFConfig
+from .settings import Settings
 
 __all__ = ["Tracker", "trackers"]
 
@@ -23,13 +23,27 @@ class Tracker(Protocol):
         """The run has ended, or was interrupted."""
 
 
-def trackers(config: IterativeRLHFConfig) -> list[Tracker]:
-    """Those that the settings ask for."""
+def trackers(
+    config: Settings, *, name: str, output: str = "", tensorboard: bool = False, mlflow: str = ""
+) -> list[Tracker]:
+    """Those that are asked for.
+
+    Parameters
+    ----------
+    config
+        Logged as parameters of the run.
+    name
+        Of the run.
+    output
+        TensorBoard events go below this folder.
+    tensorboard, mlflow
+        Whether to write TensorBoard events; the MLflow experiment to log to, or "".
+    """
     found: list[Tracker] = []
-    if config.tensorboard:
-        found.append(_TensorBoard(Path(config.output or ".") / "tensorboard"))
-    if config.mlflow:
-        found.append(_MLflow(config))
+    if tensorboard:
+        found.append(_TensorBoard(Path(output or ".") / "tensorboard"))
+    if mlflow:
+        found.append(_MLflow(config, mlflow, name))
     return found
 
 
@@ -50,10 +64,10 @@ class _TensorBoard:
 
 
 class _MLflow:
-    def __init__(self, config: IterativeRLHFConfig):
+    def __init__(self, config: Settings, experiment: str, name: str):
         self._mlflow = optional("mlflow", "logging to MLflow", "track")
-        self._mlflow.set_experiment(config.mlflow)
-        self._mlflow.start_run(run_name=f"{config.penalty}-{config.seed}")
+        self._mlflow.set_experiment(experiment)
+        self._mlflow.start_run(run_name=name)
         self._mlflow.log_params(config.to_dict())
 
     def log(self, step: int, row: Mapping[str, float]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from .. import numerics, random
 from ..errors import ArgumentError, NonFiniteError
 from ..penalties import Penalty
 from .config import IterativeRLHFConfig
-from .metrics import Clock, Row, bar, completion_metrics, numbers, reward_metrics
+from .metrics import Clock, Row, bar, completion_metrics, reward_metrics
 from .oracles import Oracle, as_oracle
 from .policy import LlamaPolicy
 from .prompting import order
@@ -23,8 +22,8 @@ from .replay import Replay
 from .rewarding import TextRewardModel
 from .rollouts import Rollouts, Said
 from .run_directory import RunDirectory
+from .run_loop import RunFiles, RunLoop, State
 from .scoring import Candidates, Labels, Scores, score
-from .tracking import trackers
 
 __all__ = ["IterativeRLHFTrainer"]
 
@@ -35,7 +34,7 @@ _ORDER, _ROUNDS, _PRETRAINING = 0, 1, 2
 _SCORING, _REWARD_TRAINING, _POLICY_TRAINING, _REPLAY = range(2, 6)
 
 
-class IterativeRLHFTrainer:
+class IterativeRLHFTrainer(RunLoop):
     """Iterative RLHF of a language model, with a penalty against alignment collapse.
 
     Each round draws `candidates` answers of the policy and a reference answer of its base model,
@@ -72,7 +71,8 @@ class IterativeRLHFTrainer:
         config: IterativeRLHFConfig | None = None,
         prompts: Sequence[str] | None = None,
     ):
-        self.config = (config or IterativeRLHFConfig()).with_penalty(penalty)
+        super().__init__()
+        self.config: IterativeRLHFConfig = (config or IterativeRLHFConfig()).with_penalty(penalty)
         self.policy, self.reward_model, self.oracle = policy, reward_model, as_oracle(oracle)
         questions = read_prompts(self.config.prompts) if prompts is None else list(prompts)
         if not questions:
@@ -89,63 +89,38 @@ class IterativeRLHFTrainer:
                 f"{self.config.max_new_tokens} do not fit into the model's context of {context}"
             )
         self._reads_log_p = bool(getattr(self.oracle, "reads_log_p", False))
-        self.round = 0
         self.labels_bought = 0
         self._labels = Labels(self.config.label_buffer)
         self._replay = Replay()
-        self._fresh = True
 
     # ----------------------------------------------------------------------------- running
 
-    def train(
-        self, *, resume: bool = True, progress: bool = True, rounds: int | None = None
-    ) -> list[Row]:
-        """Plays the rounds that are left, and returns the metrics of all.
+    @property
+    def rounds(self) -> int:
+        """Rounds of the whole run."""
+        return self.config.steps
 
-        With `output` set in the config, every round leaves a checkpoint; the run goes on from the
-        last one, bit for bit, after Ctrl-C or a kill. Ctrl-C raises `KeyboardInterrupt`.
+    @property
+    def files(self) -> RunFiles:
+        """Where results go."""
+        of = self.config
+        return RunFiles(of.output, of.checkpoint_every, of.tensorboard, of.mlflow)
 
-        Parameters
-        ----------
-        resume
-            Go on with what the output folder holds; False starts afresh.
-        rounds
-            At most so many now.
-        """
-        files = RunDirectory(self.config.output) if self.config.output else None
-        if files is not None and files.open(self.config.to_dict(), fresh=not resume):
-            self.restore(files.load()[1])
-        rows = files.rows() if files is not None else []
-        if self._fresh and self.round == 0:
-            self._pretrain(progress)
-            if files is not None:
-                files.save(0, self.state())
-        self._fresh = False
-        end = self.config.steps if rounds is None else min(self.round + rounds, self.config.steps)
-        sinks = trackers(self.config)
-        try:
-            for _ in bar(range(self.round, end), self.round, progress, self.config.penalty):
-                row, sample = self.step()
-                rows.append(row)
-                for sink in sinks:
-                    sink.log(row["step"], numbers(row))
-                if files is not None:
-                    files.append("log.jsonl", row)
-                    files.append("samples.jsonl", sample)
-                    every = self.config.checkpoint_every
-                    if (every and self.round % every == 0) or self.round == self.config.steps:
-                        files.save(self.round, self.state(), self._unchanged(every))
-        finally:
-            for sink in sinks:
-                sink.close()
-        if files is not None and self.round == self.config.steps:
-            self.policy.save_adapter(Path(self.config.output) / "adapter")
-        return rows
+    @property
+    def title(self) -> str:
+        """The penalty."""
+        return self.config.penalty
 
-    def _unchanged(self, every: int) -> set[str]:
-        """The parts of the state that the last round has left as they were."""
-        stepped = every != 1 or self.round % self.config.accumulation == 0
+    def unchanged(self) -> set[str]:
+        """The adapter, where the last round was not the end of an accumulation."""
+        of = self.config
+        stepped = of.checkpoint_every != 1 or self.round % of.accumulation == 0
         return set() if stepped else {"adapter"}
+
+    def finish(self, files: RunDirectory | None) -> None:
+        """Writes the adapter."""
+        if files is not None:
+            self.policy.save_adapter(files.path / "adapter")
 
     # ------------------------------------------------------------------------------- rounds
 
@@ -302,7 +277,7 @@ class IterativeRLHFTrainer:
             row["learning_rate"] = config.policy_learning_rate * factor
         return row
 
-    def _pretrain(self, progress: bool) -> None:
+    def prepare(self, progress: bool) -> None:
         """Fits a new head to comparisons of the base model's own answers."""
         config = self.config
         if not config.reward_pretraining:
@@ -334,7 +309,7 @@ class IterativeRLHFTrainer:
 
     # ------------------------------------------------------------------------ save and resume
 
-    def state(self) -> dict[str, dict[str, NDArray[Any]]]:
+    def state(self) -> State:
         """Everything that a round depends on, in parts; `restore` goes on from it bit for bit."""
         return {
             "adapter": {"bytes": np.frombuffer(self.policy.state(), dtype=np.uint8)},
@@ -345,7 +320,7 @@ class IterativeRLHFTrainer:
             "counters": {"values": np.array([self.round, self.labels_bought])},
         }
 
-    def restore(self, state: dict[str, dict[str, NDArray[Any]]]) -> None:
+    def restore(self, state: State) -> None:
         """Goes back to a `state`."""
         self.policy.restore(state["adapter"]["bytes"].tobytes())
         self.policy.gradient = state["gradient"]["values"]
@@ -353,4 +328,3 @@ class IterativeRLHFTrainer:
         self._labels.restore(state["labels"])
         self._replay.restore(state["replay"])
         self.round, self.labels_bought = (int(one) for one in state["counters"]["values"])
-        self._fresh = False

@@ -25,6 +25,7 @@ from . import (
     penalties,
     plot,
     random,
+    trainers,
     verifiers,
     worlds,
 )
@@ -97,6 +98,7 @@ __all__ = [
     "set_num_threads",
     "simulate",
     "sweep",
+    "trainers",
     "verifiers",
     "worlds",
 ]

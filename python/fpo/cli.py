@@ -26,6 +26,7 @@ from .language import command as language
 from .penalties import Penalty
 from .simulation import simulate
 from .sweep import sweep
+from .trainers import command as trainers
 
 __all__ = ["main"]
 
@@ -97,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     train = commands.add_parser("train", help="train language models and reward models")
     kinds = train.add_subparsers(required=True, metavar="WHAT")
     language.add_parser(kinds)
+    trainers.add_parsers(kinds)
     evaluation.add_parser(commands)
 
     about = commands.add_parser("env", help="versions, library, processor, threads")

@@ -1,0 +1,139 @@
+"""What a trainer trains: parameters, a gradient that was added up, and an optimiser."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import NonFiniteError
+from ..language.policy import LlamaPolicy
+from ..language.rewards import TextReward
+from ..language.safetensors import write_safetensors
+from ..optimizers import AdamW
+
+__all__ = ["Learner", "PolicyLearner", "RewardLearner"]
+
+Arrays = dict[str, NDArray[Any]]
+
+
+class Learner(Protocol):
+    """Parameters and their optimiser."""
+
+    @property
+    def flat(self) -> NDArray[np.float32]:
+        """All parameters."""
+
+    @flat.setter
+    def flat(self, value: NDArray[Any]) -> None: ...
+
+    def step(self, learning_rate: float, weight_decay: float, max_grad_norm: float) -> float:
+        """One step along the gradient, which is then zero; returns its norm before any cut."""
+
+    def state(self) -> Arrays:
+        """Everything that `restore` needs to go on bit for bit, at the end of a step."""
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Goes back to a `state`."""
+
+    def save(self, folder: Path) -> None:
+        """Writes what was learned, for use elsewhere."""
+
+
+class PolicyLearner:
+    """The adapter of a policy, with the library's AdamW."""
+
+    def __init__(self, policy: LlamaPolicy):
+        self.policy = policy
+
+    @property
+    def flat(self) -> NDArray[np.float32]:
+        """The adapter's parameters."""
+        return self.policy.flat
+
+    @flat.setter
+    def flat(self, value: NDArray[Any]) -> None:
+        self.policy.flat = value
+
+    def step(self, learning_rate: float, weight_decay: float, max_grad_norm: float) -> float:
+        """One step of AdamW; at learning rate 0 the gradient is dropped."""
+        if learning_rate == 0:
+            gradient = self.policy.gradient
+            self.policy.gradient = np.zeros_like(gradient)
+            return float(np.linalg.norm(gradient.astype(np.float64)))
+        return self.policy.step(
+            learning_rate, weight_decay=weight_decay, max_grad_norm=max_grad_norm
+        )
+
+    def state(self) -> Arrays:
+        """Parameters and moments."""
+        return {"bytes": np.frombuffer(self.policy.state(), dtype=np.uint8)}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Goes back to a `state`."""
+        self.policy.restore(state["bytes"].tobytes())
+
+    def save(self, folder: Path) -> None:
+        """Writes ``adapter/`` in PEFT's format."""
+        self.policy.save_adapter(folder / "adapter")
+
+
+class RewardLearner:
+    """A text reward, with AdamW on a float64 copy of what is trained."""
+
+    def __init__(self, reward: TextReward):
+        self.reward = reward
+        self._exact = reward.flat.astype(np.float64)
+        self._decay = 0.0
+        self._optimizer = AdamW(reward.parameter_count)
+
+    @property
+    def flat(self) -> NDArray[np.float32]:
+        """The reward's parameters."""
+        return self.reward.flat
+
+    @flat.setter
+    def flat(self, value: NDArray[Any]) -> None:
+        self.reward.flat = value
+        self._exact = self.reward.flat.astype(np.float64)
+
+    def step(self, learning_rate: float, weight_decay: float, max_grad_norm: float) -> float:
+        """One step of AdamW; at learning rate 0 the gradient is dropped."""
+        gradient = self.reward.gradient.astype(np.float64)
+        self.reward.gradient = None
+        norm = float(np.linalg.norm(gradient))
+        if not np.isfinite(norm):
+            raise NonFiniteError("the gradient of the reward model is not finite")
+        if learning_rate == 0:
+            return norm
+        if 0 < max_grad_norm < norm:
+            gradient *= max_grad_norm / norm
+        if weight_decay != self._decay:  # settings of an optimiser are fixed but for its rate
+            state = self._optimizer.state()
+            self._optimizer = AdamW(self.reward.parameter_count, weight_decay=weight_decay)
+            self._optimizer.restore(state)
+            self._decay = weight_decay
+        self._optimizer.set_learning_rate(learning_rate)
+        self._optimizer.step(self._exact, gradient)
+        self.reward.flat = self._exact
+        return norm
+
+    def state(self) -> Arrays:
+        """Parameters and moments."""
+        return {
+            "parameters": self._exact.copy(),
+            "optimizer": np.frombuffer(self._optimizer.state(), dtype=np.uint8),
+        }
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Goes back to a `state`."""
+        self._exact = state["parameters"].copy()
+        self.reward.flat = self._exact
+        self._optimizer.restore(state["optimizer"].tobytes())
+
+    def save(self, folder: Path) -> None:
+        """Writes ``reward.safetensors``: the trained parameters by name."""
+        write_safetensors(folder / "reward.safetensors", self.reward.parameters)

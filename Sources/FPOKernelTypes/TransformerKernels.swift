@@ -46,7 +46,7 @@ public struct TransformerKernels: Sendable {
     }
 
     /// Elements that a product's scratch must hold.
-    public static let scratch = 16_384
+    public static let scratch = 65_536
 
     /// Rows in a panel of this level: 16 or 32.
     public let panelWidth: Int

@@ -124,7 +124,9 @@ public final class PackedMatrix: @unchecked Sendable {
             """)
         let (dy0, lddy, m) = (UnsafePointer(dy.base), dy.leadingDimension, dx.rows)
         let (dx0, lddx, packed) = (dx.base, dx.leadingDimension, packed)
-        split(0..<columns, panel: kernels.panelWidth, rows: m, cost: outputs.count) { columns in
+        // Each part copies all of dy.
+        split(0..<columns, panel: kernels.panelWidth, rows: m, cost: outputs.count, parts: 2) {
+            columns in
             kernels.multiplyTransposed(
                 packed, outputs.lowerBound, outputs.count, .init(rows: 0..<m, columns: columns),
                 dy0, lddy, dx0, lddx, adding, fpo_scratch())
@@ -150,15 +152,16 @@ extension TransformerKernels {
 }
 
 /// Calls `body` on ranges of panels that together make `columns`: as many as keep all threads busy
-/// to the end, each worth its while.
+/// to the end, each worth its while, about `parts` for each thread.
 func split(
-    _ columns: Range<Int>, panel: Int, rows: Int, cost: Int, _ body: (Range<Int>) -> Void
+    _ columns: Range<Int>, panel: Int, rows: Int, cost: Int, parts: Int = 8,
+    _ body: (Range<Int>) -> Void
 ) {
     guard !columns.isEmpty, rows > 0 else { return }
     let panels = (columns.count + panel - 1) / panel
     let work = Double(panel * rows) * Double(max(cost, 1))
     let worthwhile = max(1, Int(min(200_000 / work, 1e9)))
-    let size = max(worthwhile, panels / (ThreadPool.shared.count * 8)) * panel
+    let size = max(worthwhile, panels / (ThreadPool.shared.count * parts)) * panel
     ThreadPool.shared.run(tasks: (columns.count - 1) / size + 1) { task in
         let start = columns.lowerBound + task * size
         body(start..<min(start + size, columns.upperBound))

@@ -7,6 +7,10 @@ import FPOKernelTypes
 /// TransformerKernels.scratch elements.
 private let panelDepth = 256
 private let waitingRows = 192
+/// Columns whose sums wait apart.
+private let waitingColumns = 32
+/// Elements between rows that are copied.
+private let farApart = 8192
 
 /// `out ← [out +] scale x w` for up to `panelWidth` columns; `fill` writes depths
 /// `first ..< first + count` of `w` to a panel.
@@ -57,23 +61,130 @@ private func finish(_ count: Int, _ sums: Output, _ out: Result) {
     }
 }
 
-/// Depths are rows of W here: blocks of its panels are turned over.
+/// Depths are rows of W here: blocks of its panels are turned over. Blocks of a wide dy are copied
+/// first: its rows would push each other out of the caches.
 func multiplyTransposed(
     _ w: Packed, _ first: Int, _ outputs: Int, _ part: Part, _ dy: Input, _ lddy: Int,
     _ dx: Output, _ lddx: Int, _ adding: Bool, _ scratch: Output
 ) {
-    var c = part.columns.lowerBound
-    while c < part.columns.upperBound {
-        let left = part.columns.upperBound &- c
-        let width = left < panelWidth ? left : panelWidth
-        let out = Result(
-            base: dx + (part.rows.lowerBound &* lddx &+ c), leadingDimension: lddx, width: width,
-            resume: false, adding: adding, scale: Pair(all(1), all(1)))
-        let x = Left(base: dy + part.rows.lowerBound &* lddy, row: lddy, depth: 1)
-        blocked(part.rows.count, outputs, x, out, scratch) { k, count, panel in
-            turn(w, first &+ k, count, c, width, panel)
+    let x = scratch, panel = x + waitingRows &* panelDepth
+    let sums = panel + panelDepth &* panelWidth
+    let copies = lddy >= farApart
+    var i = part.rows.lowerBound
+    while i < part.rows.upperBound {
+        let left = part.rows.upperBound &- i
+        let count = left < waitingRows ? left : waitingRows
+        var c = part.columns.lowerBound
+        while c < part.columns.upperBound {
+            // Sums wait in dx; what is to be added to it waits apart, a few columns at a time.
+            let end =
+                adding && part.columns.upperBound &- c > waitingColumns
+                ? c &+ waitingColumns : part.columns.upperBound
+            let panels = (end &- c &+ panelWidth &- 1) / panelWidth
+            var k = 0
+            repeat {
+                let depth = outputs &- k < panelDepth ? outputs &- k : panelDepth
+                let rest = outputs &- k &- depth
+                let from = dy + (i &* lddy &+ k)
+                if copies { copy(count, depth, from, lddy, x) }
+                let block = copies ? Input(x) : from, row = copies ? panelDepth : lddy
+                let rowsAhead = Block(
+                    start: UnsafeRawPointer(from + depth), step: lddy &* 4,
+                    rows: copies ? count : 0,
+                    bytes: (rest < panelDepth ? rest : panelDepth) &* 4)
+                for p in 0..<panels {
+                    let j = c &+ p &* panelWidth
+                    let width = end &- j < panelWidth ? end &- j : panelWidth
+                    turn(w, first &+ k, depth, j, width, panel)
+                    let panelsAhead = w.block(
+                        first &+ k &+ depth, rest < panelDepth ? rest : panelDepth, j)
+                    let out = Result(
+                        base: adding ? sums + (j &- c) : dx + (i &* lddx &+ j),
+                        leadingDimension: adding ? waitingColumns : lddx,
+                        width: adding ? panelWidth : width, resume: k > 0, adding: false,
+                        scale: Pair(all(1), all(1)))
+                    eachTile(count, out) { t, tiles, r, height, out in
+                        rowsAhead.fetch(p &* tiles &+ t, of: panels &* tiles)
+                        panelsAhead.fetch(t, of: tiles)
+                        rows(
+                            height, depth, Left(base: block + r &* row, row: row, depth: 1),
+                            FloatPanel(base: Input(panel), step: panelWidth), out)
+                    }
+                }
+                k &+= depth
+            } while k < outputs
+            if adding {
+                for r in 0..<count {
+                    add(
+                        end &- c, 1, Input(sums + r &* waitingColumns),
+                        dx + ((i &+ r) &* lddx &+ c))
+                }
+            }
+            c = end
         }
-        c &+= panelWidth
+        i &+= count
+    }
+}
+
+/// The tiles that `rows` makes of `count` rows, one at a time.
+@inline(__always)
+private func eachTile(
+    _ count: Int, _ out: Result,
+    _ body: (_ tile: Int, _ tiles: Int, _ row: Int, _ height: Int, Result) -> Void
+) {
+    let tiles = (count &+ tileRows &- 1) / tileRows
+    var r = 0
+    for t in 0..<tiles {
+        let next = (t &+ 1) &* count / tiles
+        let part = Result(
+            base: out.base + r &* out.leadingDimension, leadingDimension: out.leadingDimension,
+            width: out.width, resume: out.resume, adding: out.adding, scale: out.scale)
+        body(t, tiles, r, next &- r, part)
+        r = next
+    }
+}
+
+private func copy(_ rows: Int, _ depth: Int, _ x: Input, _ ldx: Int, _ out: Output) {
+    for r in 0..<rows {
+        let from = x + r &* ldx, to = out + r &* panelDepth
+        vectors(
+            depth, { store(load(from + $0), to + $0) },
+            { storeFirst($1, loadFirst($1, from + $0) as Lanes, to + $0) })
+    }
+}
+
+/// Memory that is needed soon: `rows` times `bytes`, `step` bytes apart.
+private struct Block {
+    let start: UnsafeRawPointer
+    let step, rows, bytes: Int
+
+    /// Fetches a part of the lines into the cache.
+    @inline(__always)
+    func fetch(_ part: Int, of parts: Int) {
+        let lines = (bytes &+ 63) &>> 6
+        guard lines > 0 else { return }
+        let first = part &* rows &* lines / parts, last = (part &+ 1) &* rows &* lines / parts
+        var line = first % lines, p = start + first / lines &* step
+        for _ in first..<last {
+            lanes_prefetch(p + line &* 64)
+            line &+= 1
+            if line == lines {
+                line = 0
+                p += step
+            }
+        }
+    }
+}
+
+extension Packed {
+    /// A panel's width of columns from `column` on, of rows `row ..< row + count`.
+    fileprivate func block(_ row: Int, _ count: Int, _ column: Int) -> Block {
+        let size = storage == 0 ? 4 : storage == 1 ? 2 : 1
+        return Block(
+            start: UnsafeRawPointer(memory)
+                + (row / panelWidth &* columns &+ column) &* panelWidth &* size,
+            step: columns &* panelWidth &* size, rows: (count &+ panelWidth &- 1) / panelWidth,
+            bytes: panelWidth &* panelWidth &* size)
     }
 }
 

@@ -185,7 +185,12 @@ private func run<let R: Int>(
     _ ahead: Ahead
 ) {
     var c = c
-    if out.resume { for r in 0..<R { c[r] = Pair(out.base + r &* out.leadingDimension) } }
+    if out.resume {
+        for r in 0..<R {
+            let p = out.base + r &* out.leadingDimension
+            c[r] = out.width == panelWidth ? Pair(p) : loadFirst(out.width, p)
+        }
+    }
     tile(&c, depth, x, w, ahead)
     for r in 0..<R {
         let p = out.base + r &* out.leadingDimension

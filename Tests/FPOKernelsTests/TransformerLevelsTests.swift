@@ -11,7 +11,8 @@ import Testing
         let (m, n, k) = (13, 96, 300)
         let w = floats(wave(1, n * k), rows: n), x = floats(wave(2, m * k), rows: m)
         let memory = UnsafeMutableRawPointer.allocate(byteCount: n * k * 4, alignment: 64)
-        let scales = floats([Double](repeating: 0, count: n)), scratch = floats(wave(0, 32_768))
+        let scales = floats([Double](repeating: 0, count: n)),
+            scratch = floats(wave(0, TransformerKernels.scratch))
         let y = floats([Double](repeating: 0, count: m * n), rows: m)
         let dx = floats([Double](repeating: 0, count: m * k), rows: m)
         var out: [Float] = []

@@ -31,7 +31,7 @@ int32_t fpo_start_thread(void *(*body)(void *), void *argument);
 
 /* This thread's scratch memory, 64-byte aligned: fpo_scratch_count floats, of no known value. For
  * the length of one call of one kernel. */
-enum { fpo_scratch_count = 32768 };
+enum { fpo_scratch_count = 65536 };
 float *fpo_scratch(void);
 
 /* 64-byte aligned memory, or NULL. Freed by free(). */

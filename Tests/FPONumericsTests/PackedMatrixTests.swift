@@ -115,4 +115,16 @@ private let shapes = [(1, 1), (33, 7), (64, 33), (40, 90), (300, 19)]
             try PackedMatrix(rows: 1 << 40, columns: 1 << 40, storage: .int8)
         }
     }
+
+    /// Rows so long that they are copied, in more than one block, with the bits of a plain product.
+    @Test(arguments: [false, true])
+    func wideSlopesGiveTheSameBits(_ adding: Bool) throws {
+        let (outputs, inputs, m) = (8229, 37, 201)
+        let w = floats(wave(1, outputs * inputs), rows: outputs)
+        let dy = floats(wave(2, m * outputs), rows: m)
+        let dx = floats(wave(3, m * inputs), rows: m), same = floats(wave(3, m * inputs), rows: m)
+        try packed(w, .float32).multiplyTransposed(dx, dy: dy, adding: adding)
+        GEMM.multiply(same, dy, w, adding: adding)
+        #expect(dx.doubles == same.doubles)
+    }
 }

@@ -35,6 +35,8 @@ TESTED_IN = {
     "Sources/FPOKernels/Table.swift": "Tests/FPOKernelsTests/LevelsTests.swift",
     "Sources/FPOModels/Activation.swift": "Tests/FPOModelsTests/TextPoolingTests.swift",
     "Sources/FPOModels/TextBatch.swift": "Tests/FPOModelsTests/TextEncoderTests.swift",
+    "Sources/FPOModels/LlamaConfiguration.swift": "Tests/FPOModelsTests/LlamaModelTests.swift",
+    "Sources/FPOModels/LoRAConfiguration.swift": "Tests/FPOModelsTests/LoRAAdapterTests.swift",
     "Sources/FPONumerics/BLAS.swift": "python/tests/test_random_and_numerics.py",
     "Sources/FPONumerics/CPU.swift": "Tests/FPOKernelsTests/LevelsTests.swift",
     "Sources/FPONumerics/Cholesky.swift": "Tests/FPONumericsTests/LinearSolveTests.swift",

@@ -10,7 +10,9 @@ import fpo
 import numpy as np
 import pytest
 from fpo.language import AdapterSettings, LanguageModel, LlamaPolicy
+from fpo.language.encoders import TextEncoder
 from fpo.language.safetensors import write_safetensors
+from fpo.language.tokenizer import Tokenizer
 
 tokenizers = pytest.importorskip("tokenizers")
 
@@ -97,3 +99,53 @@ def untimed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [
         {name: value for name, value in row.items() if not name.startswith("time/")} for row in rows
     ]
+
+
+def encoder(seed: int = 0) -> TextEncoder:
+    """A small random BERT that reads the same words."""
+    draw = np.random.default_rng(seed)
+    d, m = 16, 24
+    out: dict[str, np.ndarray] = {}
+
+    def dense(name: str, rows: int, columns: int) -> None:
+        out[name + ".weight"] = draw.normal(0, 0.2, (rows, columns)).astype(np.float32)
+        out[name + ".bias"] = np.zeros(rows, np.float32)
+
+    def norm(name: str) -> None:
+        out[name + ".weight"], out[name + ".bias"] = np.ones(d, np.float32), np.zeros(d, np.float32)
+
+    for name, rows in (("word", 40), ("position", 40), ("token_type", 2)):
+        table = draw.normal(0, 0.5, (rows, d)).astype(np.float32)
+        out[f"embeddings.{name}_embeddings.weight"] = table
+    norm("embeddings.LayerNorm")
+    for i in range(2):
+        at = f"encoder.layer.{i}."
+        for part in ("query", "key", "value"):
+            dense(f"{at}attention.self.{part}", d, d)
+        dense(f"{at}attention.output.dense", d, d)
+        norm(f"{at}attention.output.LayerNorm")
+        dense(f"{at}intermediate.dense", m, d)
+        dense(f"{at}output.dense", d, m)
+        norm(f"{at}output.LayerNorm")
+    config = {
+        "model_type": "bert",
+        "vocab_size": 40,
+        "hidden_size": d,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": m,
+        "max_position_embeddings": 40,
+        "type_vocab_size": 2,
+        "layer_norm_eps": 1e-12,
+        "hidden_act": "gelu",
+    }
+    words = {"<s>": 0, "</s>": 1, **{word: i for i, word in enumerate(WORDS, 2)}}
+    backend = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="w2"))
+    backend.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
+    backend.post_processor = tokenizers.processors.TemplateProcessing(
+        single="<s> $A </s>",
+        pair="<s> $A </s> $B:1 </s>:1",
+        special_tokens=[("<s>", 0), ("</s>", 1)],
+    )
+    tensors = {name: (array, "F32") for name, array in out.items()}
+    return TextEncoder(config, tensors, Tokenizer(backend), max_length=32)

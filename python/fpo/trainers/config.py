@@ -13,7 +13,14 @@ from .._configuration import one_of
 from ..errors import DomainError
 from ..language.settings import Settings, setting
 
-__all__ = ["RewardConfig", "SFTConfig", "PreferenceConfig", "TrainingConfig"]
+__all__ = [
+    "PolicyConfig",
+    "PolicyGradientConfig",
+    "PreferenceConfig",
+    "RewardConfig",
+    "SFTConfig",
+    "TrainingConfig",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,3 +197,95 @@ class RewardConfig(TrainingConfig):
     max_length: int = setting(
         256, "tokens of prompt and completion; at most what the encoder has positions for", low=8
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyGradientConfig(PolicyConfig):
+    """Settings of `PolicyGradientTrainer`."""
+
+    objective: str = setting(
+        "grpo",
+        "the loss and the advantages of a method",
+        choices=(
+            "grpo",
+            "dr_grpo",
+            "dapo",
+            "gspo",
+            "cispo",
+            "rloo",
+            "reinforce",
+            "reinforce_pp",
+            "remax",
+            "opo",
+            "ppo",
+        ),
+    )
+    beta: float = setting(
+        -1.0,
+        "weight of the divergence from the base: in the loss of grpo, dr_grpo, dapo, gspo and "
+        "cispo (TRL: 0), in the reward of the others (TRL: 0.05); -1: these",
+        low=-1,
+    )
+    num_generations: int = setting(8, "answers to each prompt; TRL: 8 (RLOO: 2)", low=1)
+    num_iterations: int = setting(1, "steps on the same answers; TRL: 1 (PPO: 4)", low=1)
+    max_prompt_length: int = setting(512, "a longer prompt loses its beginning; TRL: 512", low=1)
+    max_completion_length: int = setting(256, "TRL: 256", low=1)
+    temperature: float = setting(1.0, "of sampling; TRL: 1", low=1e-6)
+    top_p: float = setting(1.0, "of sampling; TRL: 1", low=1e-6, high=1)
+    top_k: int = setting(0, "of sampling; 0: all; TRL: 0", low=0)
+    scale_rewards: str = setting(
+        "group",
+        "what grpo, dapo, gspo and cispo divide advantages by; dr_grpo: none. TRL: group",
+        choices=("group", "batch", "none"),
+    )
+    mask_truncated_completions: bool = setting(
+        False, "leave answers out that were cut off, as DAPO does; TRL: false"
+    )
+    learning_rate: float = setting(
+        1e-5, "AdamW; TRL: 1e-6, and ten times that with adapters", low=0
+    )
+    num_train_epochs: float = setting(1.0, "TRL: 3", low=0)
+    metric_for_best_model: str = setting("eval_reward", "decides on the best step")
+    greater_is_better: bool = setting(True, "whether a higher metric is a better one")
+
+    # --------------------------------------------------------------------------------- ppo
+    gae_lambda: float = setting(0.95, "ppo; TRL: 0.95", low=0, high=1)
+    cliprange_value: float = setting(0.2, "ppo; TRL: 0.2", low=1e-6)
+    value_learning_rate: float = setting(1e-3, "ppo: AdamW of the value head", low=0)
+
+    # --------------------------------------------------------------------- retrained reward
+    penalty: str = setting(
+        "myopic",
+        "FPO penalty subtracted from a reward model that is retrained in the loop",
+        choices=("myopic", "practical", "relaxed", "residual", "exact"),
+    )
+    gamma: float = setting(10.0, "weight of the penalty; published: 10", low=0)
+    gamma_rule: str = setting(
+        "published",
+        '"normalised": rescaled in each group to `share` of the deviation of its rewards',
+        choices=("published", "normalised"),
+    )
+    share: float = setting(0.5, 'gamma_rule "normalised"', low=0)
+    kappa: float = setting(1.0, "residual: the ridge", low=1e-12)
+    damping: float = setting(1e-2, "exact", low=1e-12)
+    utility_scale: float = setting(1.0, "of utilities in soft labels; published: 1", low=1e-9)
+    reward_learning_rate: float = setting(5e-5, "AdamW of the retrained reward", low=0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.batch_size % self.num_generations:
+            raise DomainError(
+                f"num_generations: expected a divisor of the {self.batch_size} answers of a step "
+                f"(per_device_train_batch_size x gradient_accumulation_steps), got "
+                f"{self.num_generations}"
+            )
+
+    @property
+    def kl_in_loss(self) -> bool:
+        """Whether the divergence is part of the loss rather than of the reward."""
+        return self.objective in ("grpo", "dr_grpo", "dapo", "gspo", "cispo")
+
+    @property
+    def kl_weight(self) -> float:
+        """`beta`, or the default of the objective."""
+        return self.beta if self.beta >= 0 else (0.0 if self.kl_in_loss else 0.05)

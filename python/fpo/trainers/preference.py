@@ -83,9 +83,9 @@ class PreferenceTrainer(OfflineTrainer[_Responses]):
         self._room = room(policy, config.max_length)
         self._reference: dict[int, Array] = {}
         self.left_out = 0
-        kinds = ("preference",)
+        kinds = ["preference"]
         if isinstance(self.objective, UnpairedLoss):
-            kinds = ("preference", "unpaired-preference")
+            kinds = ["preference", "unpaired-preference"]
         super().__init__(
             config,
             PolicyLearner(policy),
@@ -113,13 +113,16 @@ class PreferenceTrainer(OfflineTrainer[_Responses]):
             data = data.to_unpaired()
         labels = data.column("label") if unpaired else data.soft_labels()
         found = []
+        names = ("completion", "completion") if unpaired else ("chosen", "rejected")
+        tokenizer = self.policy.tokenizer
         for row, label in zip(data, labels, strict=True):
-            names = ("completion", "completion") if unpaired else ("chosen", "rejected")
-            tokenizer = self.policy.tokenizer
-            prompt = prompt_tokens(tokenizer, row["prompt"])
+            first, second = (
+                completion_tokens(tokenizer, row["prompt"], row[name]) for name in names
+            )
             pair = truncate_pair(
-                prompt,
-                *(completion_tokens(tokenizer, row["prompt"], row[name]) for name in names),
+                prompt_tokens(tokenizer, row["prompt"]),
+                first,
+                second,
                 self._room,
                 self.config.max_prompt_length or None,
             )

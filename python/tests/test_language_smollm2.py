@@ -48,9 +48,8 @@ def test_logits_and_greedy_answers_are_those_of_transformers():
         "*.gguf"
     )
     theirs = transformers.AutoModelForCausalLM.from_pretrained(
-        str(file.parent), gguf_file=file.name
-    )
-    theirs = theirs.float().eval()
+        str(file.parent), gguf_file=file.name, dtype=torch.float32
+    ).eval()
     ours = LanguageModel.from_pretrained("smollm2", storage="f32")
     asked = prompts(ours, 200)[::10]
     answers = ours.generate(asked, greedy=True, max_new_tokens=64, stop=[])

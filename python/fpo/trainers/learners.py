@@ -18,6 +18,7 @@ from ..optimizers import AdamW
 __all__ = ["Learner", "PolicyLearner", "RewardLearner"]
 
 Arrays = dict[str, NDArray[Any]]
+_ZERO = 1e-300  # a learning rate above 0, as optimisers want it, that moves nothing
 
 
 class Learner(Protocol):
@@ -59,13 +60,9 @@ class PolicyLearner:
         self.policy.flat = value
 
     def step(self, learning_rate: float, weight_decay: float, max_grad_norm: float) -> float:
-        """One step of AdamW; at learning rate 0 the gradient is dropped."""
-        if learning_rate == 0:
-            gradient = self.policy.gradient
-            self.policy.gradient = np.zeros_like(gradient)
-            return float(np.linalg.norm(gradient.astype(np.float64)))
+        """One step of AdamW; at learning rate 0 its moments alone move."""
         return self.policy.step(
-            learning_rate, weight_decay=weight_decay, max_grad_norm=max_grad_norm
+            max(learning_rate, _ZERO), weight_decay=weight_decay, max_grad_norm=max_grad_norm
         )
 
     def state(self) -> Arrays:
@@ -101,14 +98,12 @@ class RewardLearner:
         self._exact = self.reward.flat.astype(np.float64)
 
     def step(self, learning_rate: float, weight_decay: float, max_grad_norm: float) -> float:
-        """One step of AdamW; at learning rate 0 the gradient is dropped."""
+        """One step of AdamW; at learning rate 0 its moments alone move."""
         gradient = self.reward.gradient.astype(np.float64)
         self.reward.gradient = None
         norm = float(np.linalg.norm(gradient))
         if not np.isfinite(norm):
             raise NonFiniteError("the gradient of the reward model is not finite")
-        if learning_rate == 0:
-            return norm
         if 0 < max_grad_norm < norm:
             gradient *= max_grad_norm / norm
         if weight_decay != self._decay:  # settings of an optimiser are fixed but for its rate
@@ -116,7 +111,7 @@ class RewardLearner:
             self._optimizer = AdamW(self.reward.parameter_count, weight_decay=weight_decay)
             self._optimizer.restore(state)
             self._decay = weight_decay
-        self._optimizer.set_learning_rate(learning_rate)
+        self._optimizer.set_learning_rate(max(learning_rate, _ZERO))
         self._optimizer.step(self._exact, gradient)
         self.reward.flat = self._exact
         return norm

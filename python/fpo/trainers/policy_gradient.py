@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import objectives, random
+from .. import random
 from .._arrays import Array
 from ..data import Dataset, permutation
 from ..errors import ArgumentError
@@ -20,6 +20,7 @@ from ..language.oracles import Oracle, as_oracle
 from ..language.policy import LlamaPolicy
 from ..language.rewarding import TextRewardModel
 from ..objectives import PolicyLoss
+from .advantages import Advantages, Answer
 from .base import Means, Trainer
 from .config import PolicyGradientConfig
 from .learners import PolicyLearner
@@ -27,36 +28,17 @@ from .offline import Data, dataset
 from .retrained import RetrainedReward
 from .sources import Rewards, Source
 from .tokenizing import prompt_tokens
-from .values import ValueHead
 
 __all__ = ["PolicyGradientTrainer"]
 
 _KINDS = ("prompt", "prompt-completion", "preference", "unpaired-preference")
 _ORDER, _GENERATION, _DROPOUT, _REFERENCE = range(4)  # children of a run's key
-_DECAY = 0.9  # of the moving average of REINFORCE
 
 
 @dataclass(frozen=True)
 class _Prompt:
     tokens: list[int]
     row: dict[str, Any]
-
-
-@dataclass
-class _Answer:
-    """One answer, and what it is worth."""
-
-    prompt: list[int]
-    completion: Completion
-    group: int
-    used: bool
-    reference: Array | None = None
-    advantage: Array | None = None  # one for each token
-    old: Array | None = None
-
-    @property
-    def tokens(self) -> list[int]:
-        return self.completion.tokens
 
 
 class PolicyGradientTrainer(Trainer):
@@ -148,8 +130,7 @@ class PolicyGradientTrainer(Trainer):
         )
         if not self.prompts:
             raise ArgumentError("train_dataset: expected at least one prompt")
-        self.values = ValueHead(policy.base) if config.objective == "ppo" else None
-        self._average = math.nan
+        self.advantages = Advantages(config, policy.base)
         self._key = random.key(config.seed)
 
     def _read(self, data: Dataset | None) -> list[_Prompt]:
@@ -265,7 +246,7 @@ class PolicyGradientTrainer(Trainer):
             prompts, random.fold(random.fold(self._key, _GENERATION), self.round)
         )
         answers = [
-            _Answer(
+            Answer(
                 prompt.tokens,
                 one,
                 number,
@@ -279,7 +260,11 @@ class PolicyGradientTrainer(Trainer):
         clock.lap("reward")
         self._divergence(answers, means)
         clock.lap("reference")
-        row |= self._advantages(prompts, answers, scores)
+        row |= self.advantages(
+            answers,
+            scores,
+            lambda: self._greedy_scores(prompts, [one for [one] in self._generate(prompts, None)]),
+        )
         self._learn_answers(answers, means, row)
         clock.lap("train")
         lengths = [len(one.tokens) for one in answers]
@@ -299,7 +284,7 @@ class PolicyGradientTrainer(Trainer):
         }
         return row, sample
 
-    def _divergence(self, answers: Sequence[_Answer], means: Means) -> None:
+    def _divergence(self, answers: Sequence[Answer], means: Means) -> None:
         """The base's log-probabilities of all answers."""
         for start in range(0, len(answers), self.config.num_generations):
             group = answers[start : start + self.config.num_generations]
@@ -307,61 +292,6 @@ class PolicyGradientTrainer(Trainer):
             for one, log_p in zip(group, found.log_probabilities, strict=True):
                 one.reference = log_p
                 means.add("objective/kl", float((one.completion.log_probabilities - log_p).sum()))
-
-    def _advantages(
-        self, prompts: Sequence[_Prompt], answers: Sequence[_Answer], scores: Array
-    ) -> Row:
-        """Gives each answer its advantage; metrics of the rewards."""
-        of = self.config
-        spread = [
-            float(np.std(known, ddof=1)) if known.size > 1 else 0.0
-            for group in np.split(scores, len(prompts))
-            for known in [group[~np.isnan(group)]]
-        ]
-        known = scores[~np.isnan(scores)]
-        row: Row = {
-            "reward_std": float(np.mean(spread)),
-            "frac_reward_zero_std": float(np.mean([one == 0 for one in spread])),
-            "unscorable": float(np.isnan(scores).mean()),
-        }
-        if known.size:
-            row["reward"] = float(known.mean())
-        if self.values is not None:
-            return row | self._value_advantages(answers, scores)
-        if of.kl_weight > 0 and not of.kl_in_loss:
-            scores = scores - of.kl_weight * np.array(
-                [
-                    float((one.completion.log_probabilities - one.reference).sum())
-                    for one in answers
-                    if one.reference is not None
-                ]
-            )
-        baseline = None
-        estimator, scale = "grpo", "none" if of.objective == "dr_grpo" else of.scale_rewards
-        if of.objective == "remax":
-            estimator = "reinforce"
-            greedy = [one for [one] in self._generate(prompts, None)]
-            found = np.nan_to_num(self._greedy_scores(prompts, greedy))
-            baseline = np.repeat(found, of.num_generations)
-        elif of.objective == "reinforce":
-            estimator = "reinforce"
-            mean = float(np.nanmean(scores)) if known.size else 0.0
-            average = mean if math.isnan(self._average) else self._average
-            baseline = np.full(len(answers), average)
-            self._average = _DECAY * average + (1 - _DECAY) * mean
-        elif not of.kl_in_loss:
-            estimator = of.objective
-        advantages = objectives.group_advantage(
-            scores,
-            np.array([one.group for one in answers]),
-            estimator,
-            scale=scale,
-            baseline=baseline,
-            lengths=[len(one.tokens) for one in answers],
-        )
-        for one, advantage in zip(answers, advantages, strict=True):
-            one.advantage = np.full(len(one.tokens), advantage)
-        return row
 
     def _greedy_scores(self, prompts: Sequence[_Prompt], greedy: list[Completion]) -> Array:
         if self.retrained is None:
@@ -376,44 +306,7 @@ class PolicyGradientTrainer(Trainer):
         texts = [self.policy.tokenizer.decode(one.tokens) for one in greedy]
         return model.rewards(model.read(questions, texts))
 
-    def _value_advantages(self, answers: Sequence[_Answer], scores: Array) -> Row:
-        """Advantages of tokens by the value head, which then learns from the returns."""
-        assert self.values is not None
-        of = self.config
-        kept = [
-            (one, score)
-            for one, score in zip(answers, scores, strict=True)
-            if one.tokens and not math.isnan(score)
-        ]
-        for one in answers:
-            one.advantage = np.zeros(len(one.tokens))
-        if not kept:
-            return {}
-        lengths = [len(one.tokens) for one, _ in kept]
-        rewards = objectives.token_rewards(
-            [score for _, score in kept],
-            np.concatenate([one.completion.log_probabilities for one, _ in kept]),
-            np.concatenate([one.reference for one, _ in kept if one.reference is not None]),
-            lengths,
-            beta=of.kl_weight,
-        )
-        features = self.values.features(
-            [one.prompt for one, _ in kept], [one.tokens for one, _ in kept]
-        )
-        old = self.values(features)
-        found = objectives.gae(rewards, old, lengths, lam=of.gae_lambda)
-        advantages = objectives.whiten(found.advantage)
-        for (one, _), part in zip(kept, np.split(advantages, np.cumsum(lengths)[:-1]), strict=True):
-            one.advantage = part
-        losses = [
-            self.values.step(
-                features, old, found.returns, of.value_learning_rate, of.cliprange_value
-            )
-            for _ in range(of.num_iterations)
-        ]
-        return {"loss/value_avg": float(np.mean(losses)), "val/mean": float(old.mean())}
-
-    def _learn_answers(self, answers: Sequence[_Answer], means: Means, row: Row) -> None:
+    def _learn_answers(self, answers: Sequence[Answer], means: Means, row: Row) -> None:
         """The gradient over all answers, pass by pass, and a step along it."""
         of = self.config
         used = [one for one in answers if one.used]
@@ -430,7 +323,7 @@ class PolicyGradientTrainer(Trainer):
                 self._pass(part, share, random.fold(key, number), means)
             row |= self.optimise()
 
-    def _pass(self, part: Sequence[_Answer], share: float, key: int, means: Means) -> None:
+    def _pass(self, part: Sequence[Answer], share: float, key: int, means: Means) -> None:
         sequences = [[*one.prompt, *one.tokens] for one in part]
         masks = [
             np.concatenate([np.zeros(len(one.prompt)), np.ones(len(one.tokens))]) for one in part
@@ -474,9 +367,7 @@ class PolicyGradientTrainer(Trainer):
 
     def state(self) -> Any:
         """Everything that a step depends on."""
-        state = super().state() | {"baseline": {"average": np.array([self._average])}}
-        if self.values is not None:
-            state["values"] = self.values.state()
+        state = super().state() | self.advantages.state()
         if self.retrained is not None:
             state |= {f"retrained_{n}": part for n, part in self.retrained.state().items()}
         return state
@@ -484,9 +375,7 @@ class PolicyGradientTrainer(Trainer):
     def restore(self, state: Mapping[str, Mapping[str, NDArray[Any]]]) -> None:
         """Goes back to a `state`."""
         super().restore(state)
-        self._average = float(state["baseline"]["average"][0])
-        if self.values is not None:
-            self.values.restore(state["values"])
+        self.advantages.restore(state)
         if self.retrained is not None:
             prefix = "retrained_"
             self.retrained.restore(

@@ -200,7 +200,7 @@ class TextReward(_lib.Handle):
         With these in place of gradients `fpo.penalties` gives the same penalties.
         """
         values, vectors = np.linalg.eigh(self.gram(texts))
-        return vectors * np.sqrt(np.maximum(values, 0.0))
+        return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)), dtype=np.float64)
 
     # -------------------------------------------------------------------------- training
 

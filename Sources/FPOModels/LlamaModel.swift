@@ -36,6 +36,7 @@ public final class LlamaModel: @unchecked Sendable {
 
     /// Room for the weights, all absent.
     public init(_ c: LlamaConfiguration) throws(NumericsError) {
+        _ = try Float.kernels()
         configuration = c
         vectors = try Buffer(
             c.layers * (2 * c.hidden + (c.biased ? c.projections : 0)) + c.hidden)

@@ -54,16 +54,17 @@ struct LlamaTape {
         back =
             keep == .nothing
             ? nil : BackwardScratch(rows, c, ranks: lora?.widestRanks ?? 0, &layout)
-        if dropout > 0, let lora {
-            let keys = layout.array(of: UInt64.self, rows)
-            self.keys = keys
-            self.dropout = LoRAFactors.Dropout(
-                probability: dropout, keys: keys,
-                scratch: layout.matrix(rows, lora.widestInputs).base)
-        } else {
+        guard dropout > 0, let lora, let uniform = Float.kernelTable?.uniform else {
             keys = nil
             self.dropout = nil
+            return
         }
+        let keys = layout.array(of: UInt64.self, rows)
+        self.keys = keys
+        self.dropout = LoRAFactors.Dropout(
+            probability: dropout, uniform: uniform, keys: keys,
+            scratch: layout.matrix(rows, lora.widestInputs).base,
+            draws: layout.matrix(rows, lora.widestInputs).base)
     }
 
     /// The output of the last block (not normed).

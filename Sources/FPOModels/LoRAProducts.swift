@@ -11,10 +11,11 @@ struct LoRAFactors {
 
     struct Dropout {
         let probability: Float
+        let uniform: @Sendable (UInt64, Int, UnsafeMutablePointer<Float>) -> Void
         /// A key for each row of the chunk.
         let keys: UnsafePointer<UInt64>
-        /// Room for one masked input, `(T, inputs)`.
-        let scratch: UnsafeMutablePointer<Float>
+        /// Room for a masked input and for the draws of a mask, `(T, inputs)` each.
+        let scratch, draws: UnsafeMutablePointer<Float>
     }
 
     /// Columns of `u` that ``forward`` fills at a place of a layer.
@@ -63,7 +64,9 @@ struct LoRAFactors {
         if let dropout {
             let dMasked = Matrix(base: dropout.scratch, rows: x.rows, columns: group.inputs)
             GEMM.multiply(dMasked, du, a(group))
-            mask(dMasked, layer, place, dropout) { i, kept in dx.base[i] += kept }
+            draw(dropout, layer, place, dx, to: dropout.draws) { i, draw, factor in
+                dx.base[i] += draw < dropout.probability ? 0 : factor * dMasked.base[i]
+            }
         } else {
             GEMM.multiply(dx, du, a(group), adding: true)
         }
@@ -82,28 +85,27 @@ struct LoRAFactors {
         _ x: Matrix<Float>, _ layer: Int, _ place: LoRAGroup.Place
     ) -> Matrix<Float> {
         guard let dropout else { return x }
-        let out = Matrix(base: dropout.scratch, rows: x.rows, columns: x.columns)
-        mask(x, layer, place, dropout) { i, kept in out.base[i] = kept }
-        return out
+        let out = dropout.scratch
+        draw(dropout, layer, place, x, to: out) { i, draw, factor in
+            out[i] = draw < dropout.probability ? 0 : factor * x.base[i]
+        }
+        return Matrix(base: out, rows: x.rows, columns: x.columns)
     }
 
-    /// Calls `body` with each element of `x`, times `1 / (1 − p)` where it is kept and 0 where not.
-    private func mask(
-        _ x: Matrix<Float>, _ layer: Int, _ place: LoRAGroup.Place, _ dropout: Dropout,
-        _ body: (Int, Float) -> Void
+    /// Draws the mask of a place of a layer, of the shape of `x`, and calls `body` with the place
+    /// of each element, its draw and `1 / (1 - p)`.
+    @inline(__always)
+    private func draw(
+        _ dropout: Dropout, _ layer: Int, _ place: LoRAGroup.Place, _ x: Matrix<Float>,
+        to draws: UnsafeMutablePointer<Float>, _ body: (Int, Float, Float) -> Void
     ) {
         let stream = UInt64(layer * LoRAGroup.Place.allCases.count + place.rawValue)
-        let p = dropout.probability, factor = 1 / (1 - p)
-        ThreadPool.shared.run(items: x.rows, cost: 16 * x.columns) { range in
+        let n = x.columns, factor = 1 / (1 - dropout.probability)
+        ThreadPool.shared.run(items: x.rows, cost: 16 * n) { range in
             for row in range {
                 let key = RandomKey(value: dropout.keys[row]).fold(stream)
-                // Half a block of the stream for each element: 32 bits against p.
-                for j in 0..<x.columns {
-                    let block = key.block(UInt64(j / 2))
-                    let word = UInt32(truncatingIfNeeded: block >> (j % 2 == 0 ? 0 : 32))
-                    let i = row * x.columns + j
-                    body(i, Float(word) * 0x1p-32 < p ? 0 : factor * x.base[i])
-                }
+                dropout.uniform(key.value, n, draws + row * n)
+                for i in row * n..<(row + 1) * n { body(i, draws[i], factor) }
             }
         }
     }

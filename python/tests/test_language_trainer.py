@@ -13,7 +13,7 @@ from pathlib import Path
 import fpo
 import numpy as np
 import pytest
-from fpo.errors import ArgumentError, FormatError, NonFiniteError
+from fpo.errors import ArgumentError, BusyError, FormatError, NonFiniteError
 from fpo.language import IterativeRLHFConfig, IterativeRLHFTrainer
 from fpo.language.config import METHODS
 from fpo.language.oracles import Answers, LikelihoodOracle
@@ -253,6 +253,15 @@ def test_rows_of_rounds_that_no_checkpoint_knows_are_dropped(tmp_path):
     rows = trainer(output=str(tmp_path)).train(progress=False)
     assert untimed(rows) == untimed(trainer().train(progress=False))
     assert untimed(RunDirectory(tmp_path).rows()) == untimed(rows)
+
+
+def test_a_folder_has_one_writer(tmp_path):
+    writer = RunDirectory(tmp_path)
+    writer.open(trainer(output=str(tmp_path)).config.to_dict())
+    with pytest.raises(BusyError, match="another run"):
+        trainer(output=str(tmp_path)).train(progress=False)
+    writer.close()
+    assert len(trainer(output=str(tmp_path)).train(progress=False)) == SETTINGS["steps"]
 
 
 CHILD = """

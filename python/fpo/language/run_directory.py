@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from numpy.typing import NDArray
 
-from ..errors import ArgumentError, FormatError
+from ..errors import ArgumentError, BusyError, FormatError
 from .checkpoint import read_json
 from .safetensors import SafetensorsFile, write_safetensors
 
@@ -43,7 +44,8 @@ class RunDirectory:
 
     A checkpoint is a set of parts, each a file of arrays; a part that has not changed is not
     written again. ``checkpoint/state.json`` names the files that belong together and is replaced
-    last, by a rename: whenever the process dies, it names a complete set.
+    last, by a rename: whenever the process dies, it names a complete set. ``lock`` keeps a second
+    writer out from `open` to `close`; the system lifts it when the process ends.
     """
 
     def __init__(self, path: str | os.PathLike[str]):
@@ -51,6 +53,7 @@ class RunDirectory:
         self._checkpoint = self.path / "checkpoint"
         self._manifest = self._checkpoint / "state.json"
         self._parts: dict[str, str] = {}
+        self._lock: IO[bytes] | None = None
 
     def open(self, config: Mapping[str, Any], *, fresh: bool = False) -> bool:
         """Makes the folder, or finds a run to go on with: whether there is one.
@@ -59,9 +62,12 @@ class RunDirectory:
         ------
         ArgumentError
             The folder holds a run with other settings.
+        BusyError
+            Another process, or another run of this one, is writing to it.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         self._checkpoint.mkdir(exist_ok=True)
+        self._take_lock()
         file = self.path / "config.json"
         if file.exists() and not fresh:
             before = read_json(file)
@@ -83,6 +89,21 @@ class RunDirectory:
             self._manifest.unlink(missing_ok=True)
         write_atomically(file, (json.dumps(dict(config), indent=2) + "\n").encode())
         return self._manifest.exists()
+
+    def close(self) -> None:
+        """Lets others write."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def _take_lock(self) -> None:
+        lock = open(self.path / "lock", "ab")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            lock.close()
+            raise BusyError(f"output: another run is writing to {self.path}") from error
+        self._lock = lock
 
     # ---------------------------------------------------------------------- checkpoints
 

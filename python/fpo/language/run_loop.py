@@ -101,9 +101,23 @@ class RunLoop(ABC):
             Go on with what the output folder holds; False starts afresh.
         rounds
             At most so many now.
+
+        Raises
+        ------
+        BusyError
+            Another run is writing to the output folder.
         """
+        files = RunDirectory(self.files.output) if self.files.output else None
+        try:
+            return self._train(files, resume, progress, rounds)
+        finally:
+            if files is not None:
+                files.close()
+
+    def _train(
+        self, files: RunDirectory | None, resume: bool, progress: bool, rounds: int | None
+    ) -> list[Row]:
         settings = self.files
-        files = RunDirectory(settings.output) if settings.output else None
         if files is not None and files.open(self.config.to_dict(), fresh=not resume):
             self.restore(files.load()[1])
             self._fresh = False

@@ -6,7 +6,7 @@ import Testing
 // Backward passes against finite differences, in double, of the layers' formulas; and the
 // differences against torch's gradients.
 
-private typealias Formula = ([[Double]]) -> [Double]
+private typealias Formula = @Sendable ([[Double]]) -> [Double]
 
 /// The gradients of `⟨slope, formula⟩` in each input.
 private func differences(_ inputs: [[Double]], _ formula: Formula) -> [[Double]] {

@@ -43,7 +43,7 @@ struct EncoderReference {
     private func gelu(_ x: Double) -> Double {
         var term = x / 2.0.squareRoot(), sum = term, z = term * term
         z = -z
-        for k in 1..<200 {
+        for k in 1..<60 {
             term *= z / Double(k)
             sum += term / Double(2 * k + 1)
         }
@@ -54,7 +54,8 @@ struct EncoderReference {
 
     func score(_ tokens: [Int32]) -> Double {
         let c = configuration
-        var x = tokens.map { tensor("embeddings.word_embeddings.weight")[Int($0)] }
+        let words = tensor("embeddings.word_embeddings.weight")
+        var x = tokens.map { words[Int($0)] }
         if !isDeBERTa {
             let positions = tensor("embeddings.position_embeddings.weight")
             let type = tensor("embeddings.token_type_embeddings.weight")[0]

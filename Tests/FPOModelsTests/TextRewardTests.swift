@@ -45,7 +45,7 @@ import Testing
         [EncoderExample.bert, EncoderExample.deberta]
     }
 
-    /// Scores and every derivative against an encoder in double and its finite differences.
+    /// Scores and derivatives against an encoder in double and its finite differences.
     @Test(arguments: configurations)
     func gradientsOfAReference(_ configuration: EncoderConfiguration) throws {
         let example = try EncoderExample(configuration)
@@ -59,10 +59,14 @@ import Testing
         let gradients = try rows(reward, example)
         for i in 0..<3 {
             let text = example.text(i)
-            let numerical = numericalGradient(
-                at: Matrix(base: copy.base, rows: 1, columns: reward.count)
-            ) { reference.score(text) }
-            #expect(relativeError(gradients[i].map(Double.init), numerical) < 1e-4)
+            // Some of the parameters, from another one on for each text.
+            let some = Array(stride(from: 5 * i, to: reward.count, by: 17))
+            let numerical = some.map { index in
+                numericalGradient(at: Matrix(base: copy.base + index, rows: 1, columns: 1)) {
+                    reference.score(text)
+                }[0]
+            }
+            #expect(relativeError(some.map { Double(gradients[i][$0]) }, numerical) < 1e-4)
         }
     }
 

@@ -24,7 +24,7 @@ public struct Sampling: Sendable {
     ///     temperature and truncation and with the banned tokens counted.
     ///
     /// The same bits for any number of rows and threads. A row without a finite greatest logit, or
-    /// with all tokens banned, gives token 0 and NaN. The logits are written to, and restored.
+    /// with all tokens banned, gives token 0 and NaN. Rows may be one and the same in memory.
     public func sample(
         _ logits: some RowMajor, uniform: UnsafePointer<Float>, banned: [Int32] = [],
         tokens: UnsafeMutablePointer<Int32>, logProbabilities: UnsafeMutablePointer<Float>
@@ -41,7 +41,7 @@ public struct Sampling: Sendable {
             let token =
                 banned.isEmpty
                 ? draw(n, x, first, state.0, uniform[row])
-                : withoutBanned(n, x, banned) { draw(n, x, -1, -.infinity, uniform[row]) }
+                : without(banned, n, x) { draw(n, $0, -1, -.infinity, uniform[row]) }
             tokens[row] = Int32(token ?? 0)
             logProbabilities[row] =
                 token == nil || !state.0.isFinite
@@ -49,21 +49,16 @@ public struct Sampling: Sendable {
         }
     }
 
-    /// Runs `body` while banned logits are −∞.
-    private func withoutBanned(
-        _ n: Int, _ x: UnsafeMutablePointer<Float>, _ banned: [Int32], _ body: () -> Int?
+    /// Runs `body` on a copy of the logits in which those of banned tokens are −∞.
+    private func without(
+        _ banned: [Int32], _ n: Int, _ x: UnsafePointer<Float>,
+        _ body: (UnsafePointer<Float>) -> Int?
     ) -> Int? {
-        withUnsafeTemporaryAllocation(of: Float.self, capacity: banned.count) { kept in
-            for (i, token) in banned.enumerated() where token >= 0 && token < n {
-                kept[i] = x[Int(token)]
-                x[Int(token)] = -.infinity
-            }
-            let drawn = body()
-            // Backwards, so that a token banned twice gets its first value.
-            for (i, token) in banned.enumerated().reversed() where token >= 0 && token < n {
-                x[Int(token)] = kept[i]
-            }
-            return drawn
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: n) { copy in
+            let copy = copy.baseAddress!
+            copy.initialize(from: x, count: n)
+            for token in banned where token >= 0 && token < n { copy[Int(token)] = -.infinity }
+            return body(copy)
         }
     }
 

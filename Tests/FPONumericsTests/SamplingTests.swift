@@ -72,3 +72,30 @@ func drawsFollowTheSortedDistribution(_ index: Int, _ bans: Int) {
         }
     }
 }
+
+/// Candidates of one prompt draw from one row in memory, at once.
+@Test func rowsMayBeTheSameInMemory() throws {
+    let n = 5000, rows = 256
+    let row: [Float] = (0..<n).map { Float(($0 * 7919) % 101) / 12 }
+    let separate = [[Float]](repeating: row, count: rows).flatMap { $0 }
+    let uniform = (0..<rows).map { (Float($0) + 0.5) / Float(rows) }
+    let banned = (0..<Int32(n)).filter { $0 % 3 == 0 }
+    func drawn(_ logits: [Float], _ ld: Int) -> ([Int32], [Float]) {
+        var logits = logits
+        var tokens = [Int32](repeating: 0, count: rows)
+        var logP = [Float](repeating: 0, count: rows)
+        logits.withUnsafeMutableBufferPointer {
+            Sampling(temperature: 0.8, topP: 0.95).sample(
+                MatrixBlock(base: $0.baseAddress!, rows: rows, columns: n, leadingDimension: ld),
+                uniform: uniform, banned: banned, tokens: &tokens, logProbabilities: &logP)
+        }
+        return (tokens, logP)
+    }
+    let expected = drawn(separate, n)
+    #expect(expected.0.allSatisfy { $0 % 3 != 0 })
+    for _ in 0..<8 {
+        let found = drawn(row, 0)
+        #expect(found.0 == expected.0)
+        #expect(found.1 == expected.1)
+    }
+}

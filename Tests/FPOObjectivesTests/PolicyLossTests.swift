@@ -21,23 +21,32 @@ private struct Example {
         -> PolicyLoss
         .Statistics
     {
-        loss.evaluate(
-            PolicyLoss.Batch(
-                count: 4, offset: offset, logProbability: logp, oldLogProbability: old,
-                referenceLogProbability: reference, advantage: advantage, isUsed: used),
-            derivative: &slope)
+        evaluated(
+            loss, offset: offset, logp: logp, old: old, reference: reference,
+            advantage: advantage, used: used, &slope)
     }
+}
+
+/// The loss of a batch whose arrays live as long as the call.
+private func evaluated(
+    _ loss: PolicyLoss, offset: UnsafePointer<Int64>, count: Int = 4,
+    logp: UnsafePointer<Double>, old: UnsafePointer<Double>? = nil,
+    reference: UnsafePointer<Double>? = nil, advantage: UnsafePointer<Double>,
+    used: UnsafePointer<Int32>? = nil, _ slope: inout [Double]
+) -> PolicyLoss.Statistics {
+    loss.evaluate(
+        PolicyLoss.Batch(
+            count: count, offset: offset, logProbability: logp, oldLogProbability: old,
+            referenceLogProbability: reference, advantage: advantage, isUsed: used),
+        derivative: &slope)
 }
 
 private func single(_ A: Double, _ logRatio: Double, dual: Double = 0) -> (Double, Double) {
     var loss = PolicyLoss(.ppo)
     loss.dualClip = dual
     var slope = [0.0]
-    let value = loss.evaluate(
-        PolicyLoss.Batch(
-            count: 1, offset: [0, 1], logProbability: [-1 + logRatio], oldLogProbability: [-1],
-            referenceLogProbability: nil, advantage: [A], isUsed: nil),
-        derivative: &slope)
+    let value = evaluated(
+        loss, offset: [0, 1], count: 1, logp: [-1 + logRatio], old: [-1], advantage: [A], &slope)
     return (value.loss, slope[0])
 }
 
@@ -91,11 +100,9 @@ func policySlopesMatchFiniteDifferences(preset: PolicyLoss.Preset, seed: Int) th
     ] {
         loss.ratio = ratio
         var slope = [Double](repeating: 0, count: 4)
-        let value = loss.evaluate(
-            PolicyLoss.Batch(
-                count: 1, offset: [0, 4], logProbability: delta, oldLogProbability: [0, 0, 0, 0],
-                referenceLogProbability: nil, advantage: [1, 1, 1, 1], isUsed: nil),
-            derivative: &slope)
+        let value = evaluated(
+            loss, offset: [0, 4], count: 1, logp: delta, old: [0, 0, 0, 0],
+            advantage: [1, 1, 1, 1], &slope)
         #expect(abs(value.loss + expected) < 1e-8)
         #expect(abs(slope[0] + expected / (ratio == .sequence ? 1 : 4)) < 1e-8)
     }
@@ -109,11 +116,9 @@ func policySlopesMatchFiniteDifferences(preset: PolicyLoss.Preset, seed: Int) th
         let tokens = Int(offset.last!)
         var slope = [Double](repeating: 0, count: tokens)
         let advantage = [1.0] + [Double](repeating: -2, count: tokens - 1)
-        return PolicyLoss(.gspo).evaluate(
-            PolicyLoss.Batch(
-                count: 2, offset: offset, logProbability: slope, oldLogProbability: nil,
-                referenceLogProbability: nil, advantage: advantage, isUsed: nil),
-            derivative: &slope
+        let logp = slope
+        return evaluated(
+            PolicyLoss(.gspo), offset: offset, count: 2, logp: logp, advantage: advantage, &slope
         ).loss
     }
     #expect(abs(loss([1, 1]) - 0.5) < 1e-15)
@@ -157,10 +162,8 @@ func policySlopesMatchFiniteDifferences(preset: PolicyLoss.Preset, seed: Int) th
     loss.klCoefficient = 1
     loss.klIsWeighted = true
     var slope = [0.0]
-    _ = loss.evaluate(
-        PolicyLoss.Batch(
-            count: 1, offset: [0, 1], logProbability: [-1], oldLogProbability: [-1.3],
-            referenceLogProbability: [-1.8], advantage: [0], isUsed: nil),
-        derivative: &slope)
+    _ = evaluated(
+        loss, offset: [0, 1], count: 1, logp: [-1], old: [-1.3], reference: [-1.8],
+        advantage: [0], &slope)
     #expect(abs(slope[0] - 0.8 * Double.exp(0.3)) < 1e-14)
 }

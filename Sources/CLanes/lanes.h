@@ -89,18 +89,27 @@ LANES_INLINE wide_t wide_at_least(wide_t a, wide_t low) {
  * both levels share them. */
 typedef float eight_t __attribute__((ext_vector_type(8)));
 typedef uint32_t lanes_words_t __attribute__((ext_vector_type(FPO_LANES)));
-typedef uint16_t lanes_halves_t __attribute__((ext_vector_type(FPO_LANES)));
 typedef int8_t lanes_bytes_t __attribute__((ext_vector_type(FPO_LANES)));
 
 /* Fetches the line at p into the nearest cache; any address is allowed. */
 LANES_INLINE void lanes_prefetch(const void *p) { __builtin_prefetch(p, 0, 3); }
 
-/* bfloat16 and bytes, widened. */
-LANES_INLINE lanes_t lanes_from_halves(const uint16_t *p) {
-    lanes_halves_t a;
+/* The same for a line that will be written. */
+LANES_INLINE void lanes_prefetch_write(void *p) { __builtin_prefetch(p, 1, 3); }
+
+/* Two vectors of bfloat16 whose elements alternate at p, widened: the first, and the second. */
+LANES_INLINE lanes_t lanes_even_halves(const uint16_t *p) {
+    lanes_words_t a;
     __builtin_memcpy(&a, p, sizeof a);
-    return (lanes_t)(__builtin_convertvector(a, lanes_words_t) << 16);
+    return (lanes_t)(a << 16);
 }
+LANES_INLINE lanes_t lanes_odd_halves(const uint16_t *p) {
+    lanes_words_t a;
+    __builtin_memcpy(&a, p, sizeof a);
+    return (lanes_t)(a & 0xffff0000u);
+}
+
+/* Bytes, widened. */
 LANES_INLINE lanes_t lanes_from_bytes(const int8_t *p) {
     lanes_bytes_t a;
     __builtin_memcpy(&a, p, sizeof a);
@@ -170,14 +179,15 @@ LANES_INLINE void eight_turn_floats(const float *p, int64_t step, float *out, in
     for (int i = 0; i < 8; i++) __builtin_memcpy(&r[i], p + i * step, sizeof r[i]);
     eight_turn(r, out, ld);
 }
-LANES_INLINE void eight_turn_halves(const uint16_t *p, int64_t step, float *out, int64_t ld) {
+/* bfloat16 that alternate at p with others: the even ones, or the odd ones. */
+LANES_INLINE void eight_turn_halves(
+    const uint16_t *p, int64_t step, int64_t odd, float *out, int64_t ld
+) {
     eight_t r[8];
     for (int i = 0; i < 8; i++) {
-        uint16_t a __attribute__((ext_vector_type(8)));
+        uint32_t a __attribute__((ext_vector_type(8)));
         __builtin_memcpy(&a, p + i * step, sizeof a);
-        uint32_t b __attribute__((ext_vector_type(8))) =
-            __builtin_convertvector(a, __typeof__(b)) << 16;
-        r[i] = (eight_t)b;
+        r[i] = (eight_t)(odd ? a & 0xffff0000u : a << 16);
     }
     eight_turn(r, out, ld);
 }

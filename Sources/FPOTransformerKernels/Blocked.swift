@@ -193,25 +193,22 @@ extension Packed {
 private func turn(
     _ w: Packed, _ row: Int, _ count: Int, _ column: Int, _ width: Int, _ out: Output
 ) {
-    let elements = panelWidth &* w.columns
     let step = Int64(panelWidth)
     var r = 0
     while r < count {
-        let at =
-            (row &+ r) / panelWidth &* elements &+ (row &+ r) % panelWidth
-            &+ column &* panelWidth
         var c = 0
         while c < width {
-            let from = at &+ c &* panelWidth
             let to = out + (r &* panelWidth &+ c)
             if c &+ 8 <= width {
+                let from = w.index(row &+ r, column &+ c)
                 switch w.storage {
                 case 0:
                     eight_turn_floats(
                         w.memory.assumingMemoryBound(to: Float.self) + from, step, to, step)
                 case 1:
                     eight_turn_halves(
-                        w.memory.assumingMemoryBound(to: UInt16.self) + from, step, to, step)
+                        w.memory.assumingMemoryBound(to: UInt16.self) + (from & ~1), step,
+                        Int64(from & 1), to, step)
                 default:
                     eight_turn_bytes(
                         w.memory.assumingMemoryBound(to: Int8.self) + from, step,
@@ -220,8 +217,7 @@ private func turn(
             } else {
                 for j in 0..<8 {
                     for i in 0..<width &- c {
-                        to[j &* panelWidth &+ i] = element(
-                            w, from &+ i &* panelWidth &+ j, row &+ r &+ j)
+                        to[j &* panelWidth &+ i] = element(w, row &+ r &+ j, column &+ c &+ i)
                     }
                 }
             }
@@ -231,8 +227,9 @@ private func turn(
     }
 }
 
-private func element(_ w: Packed, _ at: Int, _ row: Int) -> Float {
-    switch w.storage {
+private func element(_ w: Packed, _ row: Int, _ column: Int) -> Float {
+    let at = w.index(row, column)
+    return switch w.storage {
     case 0: w.memory.assumingMemoryBound(to: Float.self)[at]
     case 1:
         Float(

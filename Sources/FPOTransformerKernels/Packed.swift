@@ -18,6 +18,15 @@ private func widen(_ x: UInt16) -> Float { Float(bitPattern: UInt32(x) &<< 16) }
 extension Packed {
     fileprivate var elements: Int { panelWidth &* columns }
 
+    /// Where `row` and `column` stand in memory, in elements.
+    func index(_ row: Int, _ column: Int) -> Int {
+        let place = row % panelWidth
+        let alternating =
+            place % Lanes.scalarCount &* 2 &+ place / Lanes.scalarCount
+        return row / panelWidth &* elements &+ column &* panelWidth
+            &+ (storage == 1 ? alternating : place)
+    }
+
     @inline(__always)
     func floats(_ panel: Int) -> PackedFloats {
         PackedFloats(base: Input(memory.assumingMemoryBound(to: Float.self) + panel &* elements))
@@ -36,7 +45,7 @@ extension Packed {
 }
 
 func pack(_ w: Packed, _ row: Int, _ source: Input) {
-    let start = row / panelWidth &* w.elements &+ row % panelWidth
+    let start = w.index(row, 0)
     switch w.storage {
     case 0:
         let out = w.memory.assumingMemoryBound(to: Float.self) + start
@@ -64,7 +73,7 @@ func pack(_ w: Packed, _ row: Int, _ source: Input) {
 }
 
 func unpack(_ w: Packed, _ row: Int, _ out: Output) {
-    let start = row / panelWidth &* w.elements &+ row % panelWidth
+    let start = w.index(row, 0)
     switch w.storage {
     case 0:
         let p = w.memory.assumingMemoryBound(to: Float.self) + start

@@ -80,12 +80,13 @@ struct PackedFloats: Panel {
     @inline(__always) static var bytesPerDepth: Int { 4 * panelWidth }
 }
 
-/// bfloat16, one depth after the other.
+/// bfloat16, one depth after the other; the two vectors' elements alternate, which makes widening
+/// one shift and one mask.
 struct PackedHalves: Panel {
     let base: UnsafePointer<UInt16>
     @inline(__always) func callAsFunction(_ k: Int) -> Pair {
         let p = base + k &* panelWidth
-        return Pair(lanes_from_halves(p), lanes_from_halves(p + Lanes.scalarCount))
+        return Pair(lanes_even_halves(p), lanes_odd_halves(p))
     }
     @inline(__always) var start: UnsafeRawPointer { UnsafeRawPointer(base) }
     @inline(__always) static var bytesPerDepth: Int { 2 * panelWidth }
@@ -190,6 +191,9 @@ private func run<let R: Int>(
             let p = out.base + r &* out.leadingDimension
             c[r] = out.width == panelWidth ? Pair(p) : loadFirst(out.width, p)
         }
+    } else {
+        // Rows of a wide result are far apart: without this, their lines are waited for at the end.
+        for r in 0..<R { lanes_prefetch_write(out.base + r &* out.leadingDimension) }
     }
     tile(&c, depth, x, w, ahead)
     for r in 0..<R {

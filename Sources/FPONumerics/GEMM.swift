@@ -28,9 +28,12 @@ public enum GEMM {
             base: b.base, row: transposeB ? b.leadingDimension : 1,
             depth: transposeB ? 1 : b.leadingDimension)
         let (out, ldc) = (c.base, c.leadingDimension)
-        // Few columns are cut by rows too.
+        // By rows where there are enough of them: each part reads all of B.
+        let block = transposeA ? 96 : 192, threads = ThreadPool.shared.count
         let panels = (n + kernels.panelWidth - 1) / kernels.panelWidth
-        let parts = panels >= 8 ? 1 : min((m + 47) / 48, 8)
+        let parts =
+            m >= 2 * threads * block
+            ? (m + block - 1) / block : panels >= 8 ? 1 : min((m + 47) / 48, 8)
         let size = (m + parts - 1) / parts
         let work = m * n * max(k, 1)
         func product(_ rows: Range<Int>, _ columns: Range<Int>) {

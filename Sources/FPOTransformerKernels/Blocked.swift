@@ -12,55 +12,6 @@ private let waitingColumns = 32
 /// Elements between rows that are copied.
 private let farApart = 8192
 
-/// `out ← [out +] scale x w` for up to `panelWidth` columns; `fill` writes depths
-/// `first ..< first + count` of `w` to a panel.
-@inline(__always)
-private func blocked(
-    _ m: Int, _ depth: Int, _ x: Left, _ out: Result, _ scratch: Output,
-    _ fill: (_ first: Int, _ count: Int, _ panel: Output) -> Void
-) {
-    let panel = scratch, sums = scratch + panelDepth &* panelWidth
-    var i = 0
-    while i < m {
-        let count = m &- i < waitingRows ? m &- i : waitingRows
-        let result = Result(
-            base: out.base + i &* out.leadingDimension, leadingDimension: out.leadingDimension,
-            width: out.width, resume: false, adding: out.adding, scale: out.scale)
-        var k = 0
-        repeat {
-            let part = depth &- k < panelDepth ? depth &- k : panelDepth
-            fill(k, part, panel)
-            let left = Left(
-                base: x.base + (i &* x.row &+ k &* x.depth), row: x.row, depth: x.depth)
-            let right = FloatPanel(base: Input(panel), step: panelWidth)
-            if depth <= panelDepth {
-                rows(count, part, left, right, result)
-            } else {
-                let waiting = Result(
-                    base: sums, leadingDimension: panelWidth, width: panelWidth, resume: k > 0,
-                    adding: false, scale: Pair(all(1), all(1)))
-                rows(count, part, left, right, waiting)
-            }
-            k &+= part
-        } while k < depth
-        if depth > panelDepth { finish(count, sums, result) }
-        i &+= count
-    }
-}
-
-/// Writes sums that waited.
-private func finish(_ count: Int, _ sums: Output, _ out: Result) {
-    for r in 0..<count {
-        let p = out.base + r &* out.leadingDimension
-        let v = Pair(Input(sums + r &* panelWidth)) * out.scale
-        if out.width == panelWidth {
-            store(out.adding ? Pair(p) + v : v, p)
-        } else {
-            storeFirst(out.width, out.adding ? loadFirst(out.width, p) + v : v, p)
-        }
-    }
-}
-
 /// Depths are rows of W here: blocks of its panels are turned over. Blocks of a wide dy are copied
 /// first: its rows would push each other out of the caches.
 func multiplyTransposed(
@@ -188,6 +139,17 @@ extension Packed {
     }
 }
 
+extension Factor {
+    /// Rows `row ..< row + count` at depths `depth ..< depth + depths`.
+    fileprivate func block(_ row: Int, _ count: Int, _ depth: Int, _ depths: Int) -> Block {
+        let lies = self.row == 1
+        return Block(
+            start: UnsafeRawPointer(base + (row &* self.row &+ depth &* self.depth)),
+            step: (lies ? self.depth : self.row) &* 4, rows: lies ? depths : count,
+            bytes: (lies ? count : depths) &* 4)
+    }
+}
+
 /// Rows `row ..< row + count` of columns `column ..< column + width` of W to a panel; `row` starts
 /// a panel of W.
 private func turn(
@@ -238,24 +200,142 @@ private func element(_ w: Packed, _ row: Int, _ column: Int) -> Float {
     }
 }
 
+/// The standard library's own would leave a symbol that all CPU levels share.
+@inline(__always)
+private func lesser(_ a: Int, _ b: Int) -> Int { a < b ? a : b }
+
+/// How `product` cuts its factors, for what it keeps in scratch memory: a panel of b; of an `a` whose
+/// rows are not contiguous, a block in the order in which tiles read it; and sums that wait for the
+/// next depths.
+private struct Blocking {
+    let rows, depth, columns: Int
+    let copies: Bool
+
+    init(_ a: Factor) {
+        copies = a.depth != 1
+        rows = copies ? 96 : 192
+        depth = copies ? 256 : 512
+        let room =
+            TransformerKernels.scratch &- depth &* panelWidth &- (copies ? rows &* depth : 0)
+        columns = room / rows / panelWidth &* panelWidth
+    }
+}
+
 /// `c ← [c +] alpha a bᵀ`.
 func product(
     _ part: Part, _ depth: Int, _ alpha: Float, _ a: Factor, _ b: Factor, _ c: Output, _ ldc: Int,
     _ adding: Bool, _ scratch: Output
 ) {
-    var j = part.columns.lowerBound
-    while j < part.columns.upperBound {
-        let left = part.columns.upperBound &- j
-        let width = left < panelWidth ? left : panelWidth
-        let out = Result(
-            base: c + (part.rows.lowerBound &* ldc &+ j), leadingDimension: ldc, width: width,
-            resume: false, adding: adding, scale: Pair(all(alpha), all(alpha)))
-        let x = Left(
-            base: a.base + part.rows.lowerBound &* a.row, row: a.row, depth: a.depth)
-        blocked(part.rows.count, depth, x, out, scratch) { k, count, panel in
-            gather(b, j, width, k, count, panel)
+    let size = Blocking(a)
+    let panel = scratch, block = panel + size.depth &* panelWidth
+    let sums = size.copies ? block + size.rows &* size.depth : block
+    let waits = depth > size.depth, ones = Pair(all(1), all(1))
+    var i = part.rows.lowerBound
+    while i < part.rows.upperBound {
+        let height = lesser(part.rows.upperBound &- i, size.rows)
+        var first = part.columns.lowerBound
+        while first < part.columns.upperBound {
+            let end = lesser(part.columns.upperBound, first &+ size.columns)
+            var k = 0
+            repeat {
+                let count = lesser(depth &- k, size.depth)
+                let from = a.base + (i &* a.row &+ k &* a.depth)
+                if size.copies { copyTiles(height, count, from, a, block) }
+                var j = first
+                while j < end {
+                    let width = lesser(end &- j, panelWidth)
+                    gather(b, j, width, k, count, panel)
+                    let right = FloatPanel(base: Input(panel), step: panelWidth)
+                    let next = j &+ panelWidth
+                    let ahead =
+                        next < end
+                        ? b.block(next, lesser(end &- next, panelWidth), k, count)
+                        : b.block(
+                            first, lesser(end &- first, panelWidth), k &+ count,
+                            lesser(depth &- k &- count, size.depth))
+                    let out = Result(
+                        base: waits ? sums + (j &- first) : c + (i &* ldc &+ j),
+                        leadingDimension: waits ? size.columns : ldc,
+                        width: waits ? panelWidth : width, resume: waits && k > 0,
+                        adding: !waits && adding,
+                        scale: waits ? ones : Pair(all(alpha), all(alpha)))
+                    eachTile(height, out) { t, tiles, r, tall, out in
+                        ahead.fetch(t, of: tiles)
+                        let left =
+                            size.copies
+                            ? Left(base: block + r &* count, row: 1, depth: tall)
+                            : Left(base: from + r &* a.row, row: a.row, depth: 1)
+                        rows(tall, count, left, right, out)
+                    }
+                    j = next
+                }
+                k &+= count
+            } while k < depth
+            if waits {
+                finish(
+                    height, end &- first, sums, size.columns, alpha, c + (i &* ldc &+ first), ldc,
+                    adding)
+            }
+            first = end
         }
-        j &+= panelWidth
+        i &+= height
+    }
+}
+
+/// Rows of a factor tile by tile, in each all rows of a depth side by side.
+private func copyTiles(_ count: Int, _ depth: Int, _ from: Input, _ a: Factor, _ out: Output) {
+    if a.row == 1 {
+        copyTiles(count, depth, out) { from[$0 &+ $1 &* a.depth] }
+    } else {
+        copyTiles(count, depth, out) { from[$0 &* a.row &+ $1 &* a.depth] }
+    }
+}
+
+@inline(__always)
+private func copyTiles(
+    _ count: Int, _ depth: Int, _ out: Output, _ element: (_ row: Int, _ depth: Int) -> Float
+) {
+    let tiles = (count &+ tileRows &- 1) / tileRows
+    if count == tiles &* tileRows {
+        for k in 0..<depth {
+            var r = 0
+            while r < count {
+                let to = out + (r &* depth &+ k &* tileRows)
+                for i in 0..<tileRows { to[i] = element(r &+ i, k) }
+                r &+= tileRows
+            }
+        }
+        return
+    }
+    var r = 0
+    for t in 0..<tiles {
+        let next = (t &+ 1) &* count / tiles, tall = next &- r
+        let to = out + r &* depth
+        for k in 0..<depth {
+            for i in 0..<tall { to[k &* tall &+ i] = element(r &+ i, k) }
+        }
+        r = next
+    }
+}
+
+/// Writes sums that waited.
+private func finish(
+    _ height: Int, _ columns: Int, _ sums: Input, _ lds: Int, _ alpha: Float, _ c: Output,
+    _ ldc: Int, _ adding: Bool
+) {
+    let scale = all(alpha)
+    for r in 0..<height {
+        let from = sums + r &* lds, to = c + r &* ldc
+        vectors(
+            columns,
+            {
+                let v = load(from + $0) * scale
+                store(adding ? load(to + $0) + v : v, to + $0)
+            },
+            {
+                let v = loadFirst($1, from + $0) as Lanes * scale
+                storeFirst($1, adding ? loadFirst($1, to + $0) + v : v, to + $0)
+            })
     }
 }
 

@@ -1,15 +1,16 @@
-"""`make bench`: every row in one run, a table on the screen, JSON in a file."""
+"""`make bench`: every row in one run, printed and written as soon as it is measured."""
 
 import argparse
 import json
 import os
+import textwrap
+from functools import partial
 from pathlib import Path
 
-from . import machine
+from . import language_rows, machine, training_rows
 from .contest import Contestant, contest
-from .language_rows import language_rows
 from .peers.setting import Setting
-from .row import Row, row
+from .row import Measurement, Row, row
 
 GAMES = 64
 PEER_ROUNDS = 400  # of 4000: a round costs the same from the tenth on, when the buffer is full
@@ -28,59 +29,57 @@ def reward_model_flops(setting: Setting) -> float:
     return 2.0 * setting.rounds * (inner + train)
 
 
+def _neural(function: str, cores: list[int], **environment: str) -> Contestant:
+    """A contestant of the neural environment, per run of all rounds."""
+    games = 1 if function == "torch_neural" else GAMES
+    rounds = Setting().rounds if function == "fpo_neural" else PEER_ROUNDS
+    arguments = {"rounds": rounds} | ({"games": games} if games > 1 else {})
+    scale = Setting().rounds / rounds / games
+    return Contestant(function, arguments, cores, scale, environment=environment)
+
+
+def _with_limit(entry: Row, threads: int) -> Row:
+    """The row with its fraction of the measured peak of so many cores."""
+    peak, method = machine.peak_gflops()
+    entry["limit"] = reward_model_flops(Setting()) / entry["ours"] * 1e-9 / (peak * threads)
+    entry["note"] += f"; limit {peak:.0f} GFLOP/s a core ({method}), matrix products counted"
+    return entry
+
+
+HORIZON = f"peer: {PEER_ROUNDS} of {Setting().rounds} rounds, scaled"
+
+
 def neural_rows(repeats: int) -> list[Row]:
-    """The neural environment, relaxed penalty, 4000 rounds, per run."""
-    rounds, cores = Setting().rounds, machine.cores()
-    ours_arguments = {"games": GAMES, "rounds": rounds}
-    jax_arguments = {"games": GAMES, "rounds": PEER_ROUNDS}
-    jax_scale = rounds / PEER_ROUNDS / GAMES
-    horizon = f"peer: {PEER_ROUNDS} of {rounds} rounds, scaled"
-
-    ours = Contestant("fpo_neural", ours_arguments, cores[:1], 1 / GAMES)
-    torch = Contestant("torch_neural", {"rounds": PEER_ROUNDS}, cores[:1], rounds / PEER_ROUNDS)
-    jax = Contestant("jax_neural", jax_arguments, cores[:1], jax_scale)
+    """The neural environment, relaxed penalty, 4000 rounds, per run, on one core."""
+    core = machine.cores()[:1]
+    ours, torch, jax = (_neural(f"{name}_neural", core) for name in ("fpo", "torch", "jax"))
     contest([ours, torch, jax], repeats)
-
-    allocations = count_allocations()
     memory = ", ".join(
         f"{name} {c.peak_mb:.0f} MB"
         for name, c in (("ours", ours), ("PyTorch", torch), ("JAX", jax))
     )
-    setup = f"one core, per run: ours and JAX in a batch of {GAMES}, PyTorch alone; {horizon}"
-    rows = [
-        row(
-            "neural-environment",
-            ours,
-            torch,
-            "PyTorch",
-            f"{setup}; peak memory {memory}; {allocations}",
-        ),
-        row(
-            "neural-environment-jax",
-            ours,
-            jax,
-            "JAX",
-            f"{setup}; compiled beforehand in {jax.prepared:.1f} s, not counted",
-        ),
+    setup = f"one core, per run: ours and JAX in a batch of {GAMES}, PyTorch alone; {HORIZON}"
+    note = f"{setup}; peak memory {memory}; {count_allocations()}"
+    compiled = f"{setup}; compiled beforehand in {jax.prepared:.1f} s, not counted"
+    return [
+        _with_limit(row("neural-environment", ours, torch, "PyTorch", note), 1),
+        _with_limit(row("neural-environment-jax", ours, jax, "JAX", compiled), 1),
     ]
-    if len(cores) > 1:
-        ours = Contestant("fpo_neural", ours_arguments, cores, 1 / GAMES)
-        devices = f"--xla_force_host_platform_device_count={len(cores)}"
-        jax = Contestant(
-            "jax_neural", jax_arguments, cores, jax_scale, environment={"XLA_FLAGS": devices}
-        )
-        contest([ours, jax], repeats)
-        note = (
-            f"{len(cores)} cores, wall clock, per run in a batch of {GAMES}, one JAX device a core"
-        )
-        rows.append(row("neural-environment-all-cores", ours, jax, "JAX", f"{note}; {horizon}"))
 
-    peak, method = machine.peak_gflops()
-    for entry, threads in zip(rows, (1, 1, len(cores)), strict=False):
-        rate = reward_model_flops(Setting()) / entry["ours"] * 1e-9
-        entry["limit"] = rate / (peak * threads)
-        entry["note"] += f"; limit {peak:.0f} GFLOP/s a core ({method}), matrix products counted"
-    return rows
+
+def neural_rows_all_cores(repeats: int) -> list[Row]:
+    """The same on all cores, if there are several."""
+    cores = machine.cores()
+    if len(cores) == 1:
+        print("not measured on a single core", end="; ")
+        return []
+    ours = _neural("fpo_neural", cores)
+    devices = f"--xla_force_host_platform_device_count={len(cores)}"
+    jax = _neural("jax_neural", cores, XLA_FLAGS=devices)
+    contest([ours, jax], repeats)
+    note = f"{len(cores)} cores, wall clock, per run in a batch of {GAMES}, one JAX device a core"
+    entry = row("neural-environment-all-cores", ours, jax, "JAX", f"{note}; {HORIZON}")
+    return [_with_limit(entry, len(cores))]
 
 
 def count_allocations() -> str:
@@ -102,44 +101,86 @@ def count_allocations() -> str:
     return f"ours {(many - few) / steps:g} allocations per step"
 
 
-def kernel_rows(repeats: int) -> list[Row]:
-    """Elementary functions on 65536 floats, and the exact penalty, one core."""
+def elementwise_rows(repeats: int, *, function: str) -> list[Row]:
+    """An elementary function on 65536 floats, one core."""
     core, count, repeat = machine.cores()[:1], 1 << 16, 50
-    rows = []
-    for function in ("exp", "softplus"):
-        arguments = {"function": function, "count": count, "repeat": repeat}
-        ours, numpy, torch = (
-            Contestant(f"{library}_elementwise", arguments, core, 1 / repeat)
-            for library in ("fpo", "numpy", "torch")
-        )
-        contest([ours, numpy, torch], repeats)
-        for peer, peer_name in ((numpy, "NumPy"), (torch, "PyTorch")):
-            name = f"{function}-f32-{peer_name.lower()}"
-            rows.append(row(name, ours, peer, peer_name, f"one core, {count} floats"))
+    arguments = {"function": function, "count": count, "repeat": repeat}
+    ours, numpy, torch = (
+        Contestant(f"{library}_elementwise", arguments, core, 1 / repeat)
+        for library in ("fpo", "numpy", "torch")
+    )
+    contest([ours, numpy, torch], repeats)
+    note = f"one core, {count} floats"
+    return [
+        row(f"{function}-f32-numpy", ours, numpy, "NumPy", note),
+        row(f"{function}-f32-pytorch", ours, torch, "PyTorch", note),
+    ]
 
-    samples, parameters = 256, 1441
+
+def exact_rows(repeats: int) -> list[Row]:
+    """The exact penalty, one core."""
+    core, samples, parameters = machine.cores()[:1], 256, 1441
     arguments = {"count": samples, "parameters": parameters}
     ours, numpy = (Contestant(f"{library}_exact", arguments, core) for library in ("fpo", "numpy"))
     contest([ours, numpy], 2 * repeats)
     note = f"one core, {samples} samples of {parameters} parameters, Gram form, double"
-    rows.append(row("exact-penalty", ours, numpy, "NumPy", note))
-    return rows
+    return [row("exact-penalty", ours, numpy, "NumPy", note)]
 
 
-def table(rows: list[Row]) -> str:
-    """The rows as text."""
+GROUPS = {
+    "neural": [
+        Measurement(("neural-environment", "neural-environment-jax"), neural_rows),
+        Measurement(("neural-environment-all-cores",), neural_rows_all_cores),
+    ],
+    "kernels": [
+        *(
+            Measurement(
+                (f"{function}-f32-numpy", f"{function}-f32-pytorch"),
+                partial(elementwise_rows, function=function),
+            )
+            for function in ("exp", "softplus")
+        ),
+        Measurement(("exact-penalty",), exact_rows),
+    ],
+    "language": language_rows.MEASUREMENTS,
+    "training": training_rows.MEASUREMENTS,
+}
+
+
+def chosen(names: list[str]) -> list[Measurement]:
+    """The measurements of some groups and rows; of none: all."""
+    known = {*GROUPS, *(name for group in GROUPS.values() for one in group for name in one.names)}
+    for name in names:
+        if name not in known:
+            raise SystemExit(f"--only: expected some of {', '.join(sorted(known))}, got {name!r}")
+    return [
+        one
+        for group, measurements in GROUPS.items()
+        for one in measurements
+        if not names or {group, *one.names} & set(names)
+    ]
+
+
+def line(entry: Row) -> str:
+    """A row as text, with its note below."""
 
     def seconds(value: float) -> str:
         return f"{value:.3g} s" if value >= 1 else f"{value * 1e3:.3g} ms"
 
-    lines = [f"{'':30}{'ours':>12}{'peer':>12}  {'':10}{'ratio':>9}{'limit':>8}"]
-    for entry in rows:
-        limit = "" if entry["limit"] is None else f"{entry['limit']:.0%}"
-        lines.append(
-            f"{entry['name']:30}{seconds(entry['ours']):>12}{seconds(entry['peer']):>12}"
-            f"  {entry['peer_name']:10}{entry['ratio']:>8.3g}x{limit:>8}"
-        )
-    return "\n".join(lines + [""] + [f"{entry['name']}: {entry['note']}" for entry in rows])
+    limit = "" if entry["limit"] is None else f"{entry['limit']:.0%}"
+    note = textwrap.fill(entry["note"], 100, initial_indent="    ", subsequent_indent="    ")
+    return (
+        f"{entry['name']:30}{seconds(entry['ours']):>12}{seconds(entry['peer']):>12}"
+        f"  {entry['peer_name']:10}{entry['ratio']:>8.3g}x{limit:>8}\n{note}"
+    )
+
+
+def write(path: Path, rows: list[Row]) -> None:
+    """All rows so far; a run that is cut off leaves a whole file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".unfinished")
+    unfinished.write_text(json.dumps(rows, indent=2, allow_nan=False) + "\n")
+    unfinished.replace(path)
 
 
 def main() -> None:
@@ -148,21 +189,24 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("build/bench.json"))
     parser.add_argument("--repeats", type=int, default=5, help="turns of each contestant (5)")
     parser.add_argument(
-        "--only", choices=("neural", "kernels", "language"), help="measure one group"
+        "--only",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help=f"measure some groups ({', '.join(GROUPS)}) or rows, with what shares their contest",
     )
     arguments = parser.parse_args()
+    measurements = chosen(arguments.only)
 
-    print(
-        f"{machine.name()}; load {os.getloadavg()[0]:.1f}; minimum of {arguments.repeats} turns\n"
-    )
-    measures = {"neural": neural_rows, "kernels": kernel_rows, "language": language_rows}
+    print(f"{machine.name()}; load {os.getloadavg()[0]:.1f}; at most {arguments.repeats} turns\n")
+    print(f"{'':30}{'ours':>12}{'peer':>12}  {'':10}{'ratio':>9}{'limit':>8}", flush=True)
     rows: list[Row] = []
-    for name, measure in measures.items():
-        if arguments.only in (None, name):
-            rows += measure(arguments.repeats)
-    print(table(rows))
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(json.dumps(rows, indent=2, allow_nan=False) + "\n")
+    for measurement in measurements:
+        found = measurement.measure(arguments.repeats)
+        rows += found
+        write(arguments.output, rows)
+        print(*(map(line, found) if found else measurement.names), sep="\n", flush=True)
 
 
 if __name__ == "__main__":

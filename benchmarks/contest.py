@@ -13,6 +13,13 @@ ROOT = Path(__file__).parents[1]
 
 # Would slow OpenBLAS under NumPy and PyTorch, or libfpo itself, below what a user gets.
 UNSET = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
+QUIET = {
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_OFFLINE": "1",
+    "TQDM_DISABLE": "1",
+    "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+}
 
 
 @dataclass
@@ -45,7 +52,7 @@ class Contestant:
             "cores": self.cores,
             "report": self.report,
         }
-        environment = {k: v for k, v in os.environ.items() if k not in UNSET} | self.environment
+        inherited = {k: v for k, v in os.environ.items() if k not in UNSET}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.worker", json.dumps(job)],
             stdin=subprocess.PIPE,
@@ -53,7 +60,7 @@ class Contestant:
             text=True,
             bufsize=1,
             cwd=ROOT,
-            env=environment,
+            env=inherited | QUIET | self.environment,
         )
         self.prepared = self._answer()["prepared"]
 
@@ -93,8 +100,13 @@ class Contestant:
         return statistics.median(self.times)
 
 
-def contest(contestants: list[Contestant], repeats: int) -> None:
-    """Lets the contestants take turns, `repeats` times after one turn that does not count."""
+def contest(
+    contestants: list[Contestant], repeats: int, *, allowance: float = float("inf")
+) -> None:
+    """Lets the contestants take turns, `repeats` times after one turn that does not count.
+
+    Whoever has been counted for `allowance` seconds by the wall clock takes no further turn.
+    """
     started = []
     try:
         for contestant in contestants:
@@ -102,7 +114,8 @@ def contest(contestants: list[Contestant], repeats: int) -> None:
             started.append(contestant)
         for turn in range(repeats + 1):
             for contestant in contestants:
-                contestant.call(count=turn > 0)
+                if sum(contestant.walls) / contestant.scale < allowance:
+                    contestant.call(count=turn > 0)
     finally:
         for contestant in started:
             contestant.stop()

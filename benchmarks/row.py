@@ -1,10 +1,23 @@
-"""One line of the result."""
+"""One line of the result, and what measures several of them at once."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from .contest import Contestant
 
 Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Rows of one contest: `measure`, called with the number of turns, gives those of `names`.
+
+    Fewer where something is missing on this machine, which it prints.
+    """
+
+    names: tuple[str, ...]
+    measure: Callable[[int], list[Row]]
 
 
 def row(name: str, ours: Contestant, peer: Contestant, peer_name: str, note: str) -> Row:

@@ -103,6 +103,8 @@ install_weights() {
 install_peers() {
     pip -c constraints.txt transformers peft ||
         echo "setup: WARNING: transformers did not install; tests against it are skipped" >&2
+    pip -c constraints.txt trl ||
+        echo "setup: WARNING: trl did not install; tests against it are skipped" >&2
 }
 
 install_venv() {

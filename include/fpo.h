@@ -1062,6 +1062,9 @@ FPO_API int32_t fpo_text_reward_set_gradient(fpo_text_reward *reward, const floa
 FPO_API int32_t fpo_text_reward_scale_gradient(fpo_text_reward *reward, double factor);
 FPO_API int32_t fpo_text_reward_gradient_norm(const fpo_text_reward *reward, double *out);
 FPO_API int32_t fpo_text_reward_step(fpo_text_reward *reward, const fpo_optimizer_config *config);
+FPO_API int32_t fpo_text_reward_save(const fpo_text_reward *reward, void *buffer, size_t capacity,
+                                     size_t *needed);
+FPO_API int32_t fpo_text_reward_load(fpo_text_reward *reward, const void *bytes, size_t size);
 
 /* gram (n, n): inner products <g_i, g_j> of the texts' gradients, without dropout; no gradient is
  * ever formed as a whole, sums over layers and tiles are in double.

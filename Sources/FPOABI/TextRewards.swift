@@ -5,11 +5,14 @@ import FPOTraining
 
 /// A text reward, its gradient and what its optimiser remembers. One thread at a time is inside
 /// (``Handle``).
-private final class TextRewardState: @unchecked Sendable {
+private final class TextRewardState: TrainedVector, @unchecked Sendable {
+    static let noun = "reward"
+    static let magic = (
+        UInt8(ascii: "f"), UInt8(ascii: "T"), UInt8(ascii: "R"), UInt8(ascii: "1")
+    )
     let reward: TextReward
     let gradient: Matrix<Float>
-    let optimizer: LoRAOptimizer
-    /// Of the steps so far; -1 before the first.
+    let optimizer: VectorOptimizer
     var optimizerKind: Int32 = -1
     private let memory: Buffer<Float>
 
@@ -17,8 +20,14 @@ private final class TextRewardState: @unchecked Sendable {
         self.reward = reward
         memory = try Buffer(reward.count)
         gradient = Matrix(base: memory.base, rows: 1, columns: reward.count)
-        optimizer = LoRAOptimizer(count: reward.count)
+        optimizer = VectorOptimizer(count: reward.count)
     }
+
+    var parameters: Matrix<Float> { reward.values }
+    var shape: (Int32, Int32) {
+        (Int32(reward.parameters.count), Int32(reward.encoder.configuration.blocks))
+    }
+    func parametersChanged() { reward.parametersChanged() }
 }
 
 /// Runs the body of a function on a text reward.
@@ -132,21 +141,14 @@ public func fpo_text_reward_tensor(
 public func fpo_text_reward_get_parameters(
     _ reward: OpaquePointer?, _ out: UnsafeMutablePointer<Float>?
 ) -> Int32 {
-    use(reward) { state throws(Failure) in
-        try unwrap(out, "out").update(
-            from: state.reward.values.base, count: state.reward.count)
-    }
+    use(reward) { state throws(Failure) in try state.getParameters(out) }
 }
 
 @c @implementation
 public func fpo_text_reward_set_parameters(
     _ reward: OpaquePointer?, _ parameters: UnsafePointer<Float>?
 ) -> Int32 {
-    use(reward) { state throws(Failure) in
-        let given = try finiteInput(parameters, count: state.reward.count, "parameters")
-        state.reward.parametersChanged()
-        state.reward.values.base.update(from: given, count: state.reward.count)
-    }
+    use(reward) { state throws(Failure) in try state.setParameters(parameters) }
 }
 
 // MARK: Evaluation
@@ -223,64 +225,48 @@ public func fpo_text_reward_backward(
 public func fpo_text_reward_get_gradient(
     _ reward: OpaquePointer?, _ out: UnsafeMutablePointer<Float>?
 ) -> Int32 {
-    use(reward) { state throws(Failure) in
-        try unwrap(out, "out").update(from: state.gradient.base, count: state.gradient.count)
-    }
+    use(reward) { state throws(Failure) in try state.getGradient(out) }
 }
 
 @c @implementation
 public func fpo_text_reward_set_gradient(
     _ reward: OpaquePointer?, _ gradient: UnsafePointer<Float>?
 ) -> Int32 {
-    use(reward) { state throws(Failure) in
-        guard gradient != nil else { return state.gradient.fill(0) }
-        let given = try finiteInput(gradient, count: state.gradient.count, "gradient")
-        state.gradient.base.update(from: given, count: state.gradient.count)
-    }
+    use(reward) { state throws(Failure) in try state.setGradient(gradient) }
 }
 
 @c @implementation
 public func fpo_text_reward_scale_gradient(_ reward: OpaquePointer?, _ factor: Double) -> Int32 {
-    use(reward) { state throws(Failure) in
-        try requireFinite(factor, "factor")
-        for i in 0..<state.gradient.count { state.gradient.base[i] *= Float(factor) }
-    }
+    use(reward) { state throws(Failure) in try state.scaleGradient(factor) }
 }
 
 @c @implementation
 public func fpo_text_reward_gradient_norm(
     _ reward: OpaquePointer?, _ out: UnsafeMutablePointer<Double>?
 ) -> Int32 {
-    use(reward) { state throws(Failure) in
-        let out = try unwrap(out, "out"), gradient = state.gradient
-        out.pointee = try attempt { () throws(NumericsError) in
-            try Float.kernels().dot(gradient.count, gradient.base, gradient.base).squareRoot()
-        }
-    }
+    use(reward) { state throws(Failure) in try state.getGradientNorm(out) }
 }
 
 @c @implementation
 public func fpo_text_reward_step(
     _ reward: OpaquePointer?, _ config: UnsafePointer<fpo_optimizer_config>?
 ) -> Int32 {
-    use(reward) { state throws(Failure) in
-        let config = try read(config, over: optimizerDefaults, "config")
-        let rule = try optimizerRule(config, of: Float.self)
-        try require(
-            state.optimizerKind == -1 || state.optimizerKind == config.kind, FPO_ERR_STATE,
-            "config.kind: \(config.kind), but this reward's steps so far are of kind "
-                + "\(state.optimizerKind)")
-        try require(
-            state.optimizer.steps == 0 || state.optimizer.momentCount == rule.momentCount,
-            FPO_ERR_STATE, "config.momentum: must not become or cease to be 0 between steps")
-        let gradient = state.gradient
-        try requireFinite(gradient.base, 1, gradient.count, gradient.count, "the gradient")
-        try attempt { () throws(NumericsError) in
-            try state.optimizer.step(rule, parameters: state.reward.values, gradient: gradient)
-        }
-        state.reward.parametersChanged()
-        state.optimizerKind = config.kind
-    }
+    use(reward) { state throws(Failure) in try state.step(config) }
+}
+
+@c @implementation
+public func fpo_text_reward_save(
+    _ reward: OpaquePointer?, _ buffer: UnsafeMutableRawPointer?, _ capacity: Int,
+    _ needed: UnsafeMutablePointer<Int>?
+) -> Int32 {
+    use(reward) { state throws(Failure) in try state.save(buffer, capacity, needed) }
+}
+
+@c @implementation
+public func fpo_text_reward_load(
+    _ reward: OpaquePointer?, _ bytes: UnsafeRawPointer?, _ size: Int
+) -> Int32 {
+    use(reward) { state throws(Failure) in try state.load(bytes, size) }
 }
 
 // MARK: Gradients of single texts

@@ -61,16 +61,6 @@ public final class LoRAAdapter: @unchecked Sendable {
         }
     }
 
-    /// The Euclidean norm of ``gradient``, summed in double.
-    public func gradientNorm() throws(NumericsError) -> Double {
-        try Float.kernels().dot(count, gradient.base, gradient.base).squareRoot()
-    }
-
-    public func scaleGradient(_ factor: Float) {
-        let base = gradient.base
-        for i in 0..<count { base[i] *= factor }
-    }
-
     /// The factors as they are now, for as long as the adapter lives.
     var factors: LoRAFactors {
         LoRAFactors(layout: layout, scale: configuration.scale, values: values.base)

@@ -38,16 +38,6 @@ import Testing
         }
     }
 
-    @Test func normAndScaleOfTheGradient() throws {
-        let adapter = try LlamaExample(LlamaExample.qwen2).adapter()
-        adapter.gradient.fill(0)
-        adapter.gradient.base[0] = 3
-        adapter.gradient.base[7] = 4
-        #expect(try adapter.gradientNorm() == 5)
-        adapter.scaleGradient(0.5)
-        #expect(try adapter.gradientNorm() == 2.5)
-    }
-
     @Test func theScaleIsAlphaOverTheRank() throws {
         let example = try LlamaExample(LlamaExample.qwen2)
         let plain = try example.adapter { ($0.rank, $0.alpha) = (4, 6) }

@@ -35,6 +35,7 @@ from .environments import Environment, LinearEnvironment, NeuralEnvironment
 from .errors import FpoError
 from .estimators import UtilityFilter
 from .language import (
+    EncoderReward,
     IterativeRLHFConfig,
     IterativeRLHFTrainer,
     LanguageModel,
@@ -55,6 +56,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "EnumerableWorld",
+    "EncoderReward",
     "Environment",
     "Exact",
     "FpoError",

@@ -541,6 +541,8 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "fpo_text_reward_scale_gradient": (STATUS, ADDRESS, REAL),
     "fpo_text_reward_gradient_norm": (STATUS, ADDRESS, ADDRESS),
     "fpo_text_reward_step": (STATUS, ADDRESS, POINTER(OptimizerConfig)),
+    "fpo_text_reward_save": (STATUS, ADDRESS, ADDRESS, SIZE, POINTER(c_size_t)),
+    "fpo_text_reward_load": (STATUS, ADDRESS, ADDRESS, SIZE),
     "fpo_text_reward_gram": ((STATUS, ADDRESS, SIZE, ADDRESS, ADDRESS, ADDRESS) + (ADDRESS, SIZE)),
     "fpo_text_reward_gradients": (
         (STATUS, ADDRESS, SIZE, ADDRESS, ADDRESS, ADDRESS) + (ADDRESS, SIZE)

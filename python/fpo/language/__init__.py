@@ -9,6 +9,7 @@ from __future__ import annotations
 from .adapters import AdapterSettings
 from .building import build
 from .config import IterativeRLHFConfig
+from .encoder_reward import EncoderReward
 from .gold import GoldOracle
 from .model import Completion, Continuations, LanguageModel
 from .oracles import Answers, CallableOracle, LikelihoodOracle
@@ -24,6 +25,7 @@ __all__ = [
     "CallableOracle",
     "Completion",
     "Continuations",
+    "EncoderReward",
     "GoldOracle",
     "HeadReward",
     "IterativeRLHFConfig",

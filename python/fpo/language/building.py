@@ -11,13 +11,14 @@ from .. import random
 from ..errors import ArgumentError
 from .adapters import AdapterSettings
 from .config import IterativeRLHFConfig
+from .encoder_reward import EncoderReward
 from .encoders import EncoderTrunk, TextEncoder
 from .gold import GoldOracle, is_held_out, labelled_answers, truth_labels
 from .model import LanguageModel
 from .oracles import LikelihoodOracle, Oracle
 from .policy import LlamaPolicy
 from .questions import read_prompts
-from .rewarding import HeadReward, LlamaTrunk, Trunk
+from .rewarding import HeadReward, LlamaTrunk, TextRewardModel, Trunk
 from .trainer import IterativeRLHFTrainer
 
 __all__ = ["build", "training_questions"]
@@ -47,39 +48,57 @@ def build(
         targets=config.targets,
     )
     policy = LlamaPolicy(model, settings, key=random.fold(key, _ADAPTER))
-    reward = HeadReward(
-        _trunk(config, model),
-        hidden=config.reward_hidden,
-        scale=config.reward_scale,
-        key=random.fold(key, _HEAD),
-        dropout=config.reward_dropout,
-    )
-    classifier = getattr(getattr(reward.trunk, "encoder", None), "classifier", {})
-    if classifier and not config.reward_hidden:  # a reward model that is trained already
-        reward.head.parameters = {
-            name: classifier[name].reshape(shape) for name, shape in reward.head.shapes.items()
-        }
+    reward = _reward(config, model, random.fold(key, _HEAD))
     oracle = _oracle(config, model, progress)
     return IterativeRLHFTrainer(
         policy, reward, oracle, config=config, prompts=training_questions(config.prompts)
     )
 
 
-def _trunk(config: IterativeRLHFConfig, model: LanguageModel) -> Trunk:
+def _reward(config: IterativeRLHFConfig, model: LanguageModel, key: int) -> TextRewardModel:
+    sees_prompt, frozen = config.reward_sees_prompt, config.reward_trains == "head"
+    trunk: Trunk
     if config.reward_model == "policy":
-        return LlamaTrunk(
-            model,
-            config.reward_layer,
-            pooling=config.reward_pooling,
-            sees_prompt=config.reward_sees_prompt,
+        if not frozen:
+            raise ArgumentError(
+                f"reward_trains: expected 'head', as reward_model 'policy' shares the policy's "
+                f"frozen weights, got {config.reward_trains!r}"
+            )
+        trunk = LlamaTrunk(
+            model, config.reward_layer, pooling=config.reward_pooling, sees_prompt=sees_prompt
         )
-    encoder = TextEncoder.from_pretrained(config.reward_model, max_length=_REWARD_TOKENS)
-    pooler = {"bert": "tanh", "deberta-v2": "context"}.get(encoder.family, "tanh")
-    return EncoderTrunk(
-        encoder,
-        pooler=pooler if encoder.classifier else "mean",
-        sees_prompt=config.reward_sees_prompt,
+    else:
+        encoder = TextEncoder.from_pretrained(config.reward_model, max_length=_REWARD_TOKENS)
+        if not frozen:
+            return EncoderReward(
+                encoder,
+                sees_prompt=sees_prompt,
+                dropout=config.reward_dropout,
+                trainable=config.reward_trains,
+                blocks=config.reward_blocks,
+                rank=config.reward_lora_rank,
+                alpha=2.0 * config.reward_lora_rank,
+                head_hidden=config.reward_hidden,
+                head_scale=config.reward_scale,
+                key=key,
+            )
+        pooler = {"bert": "tanh", "deberta-v2": "context"}.get(encoder.family, "tanh")
+        trunk = EncoderTrunk(
+            encoder, pooler=pooler if encoder.classifier else "mean", sees_prompt=sees_prompt
+        )
+    reward = HeadReward(
+        trunk,
+        hidden=config.reward_hidden,
+        scale=config.reward_scale,
+        key=key,
+        dropout=config.reward_dropout,
     )
+    classifier = getattr(getattr(trunk, "encoder", None), "classifier", {})
+    if classifier and not config.reward_hidden:  # a reward model that is trained already
+        reward.head.parameters = {
+            name: classifier[name].reshape(shape) for name, shape in reward.head.shapes.items()
+        }
+    return reward
 
 
 def _oracle(config: IterativeRLHFConfig, model: LanguageModel, progress: bool) -> Oracle:

@@ -56,6 +56,14 @@ class IterativeRLHFConfig(Settings):
         'of a BERT, RoBERTa or DeBERTa encoder, or "policy": hidden states of the policy\'s own '
         "base. Published: a DeBERTa-v3 reward model",
     )
+    reward_trains: str = setting(
+        "head",
+        "what of the reward model learns: its head, as published; or, of an encoder, adapters on "
+        "attention, the last `reward_blocks` blocks, or all of it",
+        choices=("head", "lora", "blocks", "all"),
+    )
+    reward_blocks: int = setting(1, 'reward_trains "blocks": how many', low=1)
+    reward_lora_rank: int = setting(16, 'reward_trains "lora": rank; alpha is twice that', low=1)
     reward_layer: int = setting(
         20, 'reward_model "policy": which hidden states, 0 (embeddings) to the last', low=0
     )

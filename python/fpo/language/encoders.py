@@ -286,10 +286,13 @@ class EncoderTrunk:
 
     def features(self, questions: Sequence[str], answers: Sequence[str]) -> Features:
         """(n, hidden)."""
-        texts: list[Text] = (
-            list(zip(questions, answers, strict=True)) if self.sees_prompt else list(answers)
-        )
+        texts = judged_texts(questions, answers, self.sees_prompt)
         return self.encoder.features(texts, pooler=self.pooler)
+
+
+def judged_texts(questions: Sequence[str], answers: Sequence[str], sees_prompt: bool) -> list[Text]:
+    """What a reward model reads: the pairs (question, answer), or the answers."""
+    return list(zip(questions, answers, strict=True)) if sees_prompt else list(answers)
 
 
 def pooler_code(name: str) -> int:

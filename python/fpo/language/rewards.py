@@ -256,32 +256,49 @@ class TextReward(_lib.Handle):
         )
         lib.fpo_text_reward_set_gradient(self.pointer, address(flat))
 
-    def clip_gradient(self, max_norm: float) -> float:
-        """Scales the gradient down to a norm; returns the norm that it had."""
-        most = _arrays.positive("max_norm", max_norm)
-        out = new_array(1)
-        lib.fpo_text_reward_gradient_norm(self.pointer, address(out))
-        norm = float(out[0])
-        if norm > most:
-            lib.fpo_text_reward_scale_gradient(self.pointer, most / norm)
-        return norm
-
     def step(
         self,
         learning_rate: float,
         *,
         weight_decay: float = 0.0,
+        max_grad_norm: float = 0.0,
         beta1: float = 0.9,
         beta2: float = 0.999,
         epsilon: float = 1e-8,
-    ) -> None:
-        """One step of AdamW along the gradient, which is zero after it."""
+    ) -> float:
+        """One step of AdamW along the gradient, which is zero after it.
+
+        Parameters
+        ----------
+        max_grad_norm
+            A longer gradient is cut to this norm; 0: none is.
+
+        Returns
+        -------
+        float
+            The gradient's norm before it was cut.
+        """
+        out = new_array(1)
+        lib.fpo_text_reward_gradient_norm(self.pointer, address(out))
+        norm = float(out[0])
+        if 0 < max_grad_norm < norm < np.inf:
+            lib.fpo_text_reward_scale_gradient(self.pointer, max_grad_norm / norm)
         config = _lib.initialized(_lib.OptimizerConfig)
         config.kind = _lib.OPTIMIZER_ADAMW
         config.learning_rate, config.weight_decay = learning_rate, weight_decay
         config.beta1, config.beta2, config.epsilon = beta1, beta2, epsilon
         lib.fpo_text_reward_step(self.pointer, _lib.byref(config))
         self.gradient = None
+        return norm
+
+    def state(self) -> bytes:
+        """Parameters, moments and steps; the gradient apart. `restore` goes on bit for bit."""
+        return _lib.sized_bytes(lib.fpo_text_reward_save, self.pointer)
+
+    def restore(self, state: bytes) -> None:
+        """Goes back to a `state` of a reward of the same encoder and settings."""
+        data = np.frombuffer(bytes(state), dtype=np.uint8)
+        lib.fpo_text_reward_load(self.pointer, address(data), data.size)
 
     def __repr__(self) -> str:
         return (

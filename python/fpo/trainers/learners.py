@@ -9,11 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import NonFiniteError
 from ..language.policy import LlamaPolicy
 from ..language.rewards import TextReward
 from ..language.safetensors import write_safetensors
-from ..optimizers import AdamW
 
 __all__ = ["Learner", "PolicyLearner", "RewardLearner"]
 
@@ -79,13 +77,10 @@ class PolicyLearner:
 
 
 class RewardLearner:
-    """A text reward, with AdamW on a float64 copy of what is trained."""
+    """A text reward, with the library's AdamW."""
 
     def __init__(self, reward: TextReward):
         self.reward = reward
-        self._exact = reward.flat.astype(np.float64)
-        self._decay = 0.0
-        self._optimizer = AdamW(reward.parameter_count)
 
     @property
     def flat(self) -> NDArray[np.float32]:
@@ -95,39 +90,20 @@ class RewardLearner:
     @flat.setter
     def flat(self, value: NDArray[Any]) -> None:
         self.reward.flat = value
-        self._exact = self.reward.flat.astype(np.float64)
 
     def step(self, learning_rate: float, weight_decay: float, max_grad_norm: float) -> float:
         """One step of AdamW; at learning rate 0 its moments alone move."""
-        gradient = self.reward.gradient.astype(np.float64)
-        self.reward.gradient = None
-        norm = float(np.linalg.norm(gradient))
-        if not np.isfinite(norm):
-            raise NonFiniteError("the gradient of the reward model is not finite")
-        if 0 < max_grad_norm < norm:
-            gradient *= max_grad_norm / norm
-        if weight_decay != self._decay:  # settings of an optimiser are fixed but for its rate
-            state = self._optimizer.state()
-            self._optimizer = AdamW(self.reward.parameter_count, weight_decay=weight_decay)
-            self._optimizer.restore(state)
-            self._decay = weight_decay
-        self._optimizer.set_learning_rate(max(learning_rate, _ZERO))
-        self._optimizer.step(self._exact, gradient)
-        self.reward.flat = self._exact
-        return norm
+        return self.reward.step(
+            max(learning_rate, _ZERO), weight_decay=weight_decay, max_grad_norm=max_grad_norm
+        )
 
     def state(self) -> Arrays:
         """Parameters and moments."""
-        return {
-            "parameters": self._exact.copy(),
-            "optimizer": np.frombuffer(self._optimizer.state(), dtype=np.uint8),
-        }
+        return {"bytes": np.frombuffer(self.reward.state(), dtype=np.uint8)}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Goes back to a `state`."""
-        self._exact = state["parameters"].copy()
-        self.reward.flat = self._exact
-        self._optimizer.restore(state["optimizer"].tobytes())
+        self.reward.restore(state["bytes"].tobytes())
 
     def save(self, folder: Path) -> None:
         """Writes ``reward.safetensors``: the trained parameters by name."""

@@ -4,7 +4,7 @@ import FPOTestSupport
 import FPOTraining
 import Testing
 
-@Suite struct LoRAOptimizerTests {
+@Suite struct VectorOptimizerTests {
     /// An adapter with more than one block of parameters.
     private func adapter() throws -> LoRAAdapter {
         let configuration = LlamaConfiguration(
@@ -32,13 +32,14 @@ import Testing
         rule.weightDecay = 0.1
         let plain = try Buffer<Float>(adapter.count), moments = try Buffer<Float>(2, adapter.count)
         plain.base.update(from: adapter.parameters.base, count: adapter.count)
-        let optimizer = LoRAOptimizer(count: adapter.count)
+        let optimizer = VectorOptimizer(count: adapter.count)
         for step in 1...3 {
             rule.step(
                 step, parameters: Matrix(base: plain.base, rows: 1, columns: adapter.count),
                 gradient: adapter.gradient,
                 moments: Matrix(base: moments.base, rows: 2, columns: adapter.count))
-            try optimizer.step(rule, adapter)
+            try optimizer.step(
+                rule, parameters: adapter.parameters, gradient: adapter.gradient)
         }
         #expect(optimizer.steps == 3)
         #expect(
@@ -49,15 +50,18 @@ import Testing
     @Test func restoredItGoesOnBitForBit() throws {
         let adapter = try adapter(), other = try self.adapter()
         let rule = Adam<Float>()
-        let optimizer = LoRAOptimizer(count: adapter.count)
+        let optimizer = VectorOptimizer(count: adapter.count)
         #expect(optimizer.moments.isEmpty)
-        try optimizer.step(rule, adapter)
-        let copy = LoRAOptimizer(count: adapter.count)
+        try optimizer.step(
+            rule, parameters: adapter.parameters, gradient: adapter.gradient)
+        let copy = VectorOptimizer(count: adapter.count)
         try copy.restore(
             steps: optimizer.steps, momentCount: 2, moments: optimizer.moments.baseAddress!)
         other.parameters.base.update(from: adapter.parameters.base, count: adapter.count)
-        try optimizer.step(rule, adapter)
-        try copy.step(rule, other)
+        try optimizer.step(
+            rule, parameters: adapter.parameters, gradient: adapter.gradient)
+        try copy.step(
+            rule, parameters: other.parameters, gradient: other.gradient)
         #expect(elements(adapter.parameters) == elements(other.parameters))
         #expect(copy.steps == 2)
     }

@@ -1,9 +1,8 @@
-public import FPOModels
 public import FPONumerics
 
-/// What an optimiser of an adapter remembers between steps, in single precision: the moments and the
-/// number of steps.
-public final class LoRAOptimizer: @unchecked Sendable {
+/// What an optimiser of a flat vector, of an adapter or a text reward, remembers between steps, in
+/// single precision: the moments and the number of steps.
+public final class VectorOptimizer: @unchecked Sendable {
     /// Parameters whose moments stand together: `(momentCount, block)`, block after block, so that
     /// blocks can be stepped at once.
     private static let block = 1 << 16
@@ -22,16 +21,7 @@ public final class LoRAOptimizer: @unchecked Sendable {
         UnsafeBufferPointer(start: base, count: momentCount * count)
     }
 
-    /// One step of `rule` on the adapter's parameters, along its gradient. The rule remembers as many
-    /// vectors at every step.
-    public func step(
-        _ rule: any Optimizer<Float>, _ adapter: LoRAAdapter
-    ) throws(NumericsError) {
-        try step(rule, parameters: adapter.parameters, gradient: adapter.gradient)
-        adapter.invalidate()
-    }
-
-    /// The same on any vectors of `count` elements.
+    /// One step of `rule` on `count` parameters. The rule remembers as many vectors at every step.
     public func step(
         _ rule: any Optimizer<Float>, parameters: Matrix<Float>, gradient: Matrix<Float>
     ) throws(NumericsError) {
@@ -63,7 +53,7 @@ public final class LoRAOptimizer: @unchecked Sendable {
 
     private func reserve(_ rows: Int) throws(NumericsError) {
         guard rows != momentCount else { return }
-        precondition(momentCount == 0, "LoRAOptimizer: \(rows) moments after \(momentCount)")
+        precondition(momentCount == 0, "VectorOptimizer: \(rows) moments after \(momentCount)")
         let new = try Buffer<Float>(rows, count)
         base = new.base
         memory = consume new

@@ -53,7 +53,7 @@ def test_sums_and_their_oracle():
     parts = sums()
     assert len(parts["train"]) + len(parts["test"]) == 100
     assert not set(parts["train"].column("prompt")) & set(parts["test"].column("prompt"))
-    assert _right("3 + 9 =", [" 12", " 12\n3", " 11", "no"]) == [1.0, 0.0, 0.0, 0.0]
+    assert _right("3+4=7\n3+9=", [" 12", " 12\n3", " 11", "no"]) == [1.0, 0.0, 0.0, 0.0]
 
 
 @needs_models

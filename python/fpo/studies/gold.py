@@ -32,7 +32,7 @@ def _questions(held_out: int) -> tuple[Dataset, Dataset]:
     return parts["train"], test.filter(lambda row: row["prompt"] in first)
 
 
-def load(path: Path, trainable: str = "all") -> TextReward:
+def load(path: Path, trainable: str) -> TextReward:
     """A reward model whose trained part a study has saved."""
     model = build(RewardConfig(trainable=trainable, blocks=2, max_length=128))
     file = SafetensorsFile(path)
@@ -52,9 +52,9 @@ def _ranking(score: Array, label: NDArray[np.bool_]) -> float:
 
 
 def gold_reward(
-    rows: int = 2048,
+    rows: int = 1024,
     *,
-    held_out: int = 100,
+    held_out: int = 50,
     batch: int = 32,
     seed: int = 0,
     save: Path | None = None,
@@ -130,19 +130,20 @@ def overoptimization(
     proxy: Path,
     gold: Path,
     *,
-    questions: int = 16,
+    questions: int = 8,
     samples: int = 32,
-    tokens: int = 16,
-    held_out: int = 100,
+    tokens: int = 12,
+    held_out: int = 50,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Best-of-n by the proxy of HH-RLHF, judged by human truth labels and by the gold model.
 
     Two pools, both on questions that neither model was trained on: the answers that people have
     labelled, 16 and more a question, judged by their labels and by the gold model; and `samples`
-    answers of SmolLM2-135M to some `questions`, judged by the gold model.
+    answers of SmolLM2-135M to some `questions`, judged by the gold model. `proxy` and `gold` are
+    files that `reward_model` ("blocks") and `gold_reward` have saved.
     """
-    models = {"proxy": load(proxy), "gold": load(gold)}
+    models = {"proxy": load(proxy, "blocks"), "gold": load(gold, "all")}
     _, test = _questions(held_out)
     groups = [rows for rows in _by_question(test.column("prompt")) if rows.size >= 16]
     label = test.column("label").astype(float)

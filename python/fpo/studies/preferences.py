@@ -68,11 +68,11 @@ def _log_p(model: Any, rows: Dataset) -> tuple[Array, Array]:
 def preferences(
     objective: str = "dpo",
     *,
-    longest: int = 56,
-    steps: int = 30,
+    longest: int = 48,
+    steps: int = 16,
     batch: int = 4,
-    held_out: int = 48,
-    learning_rate: float = 2e-4,
+    held_out: int = 32,
+    learning_rate: float = 5e-4,
     seed: int = 0,
     base: LanguageModel | None = None,
     rows: Dataset | None = None,
@@ -91,7 +91,7 @@ def preferences(
         per_device_train_batch_size=batch,
         max_steps=steps,
         max_length=2 * longest,
-        warmup_steps=5,
+        warmup_steps=2,
         seed=seed,
         **settings,  # type: ignore[arg-type]
     )

@@ -22,7 +22,7 @@ __all__ = ["LEARNING_RATES", "calibration", "fit_pairs", "pairs", "reward_model"
 
 #: Of AdamW, by what is trained; chosen beforehand, the same for all seeds.
 LEARNING_RATES = {"head": 1e-2, "blocks": 2e-4, "lora": 5e-4, "all": 1e-4}
-_STEPS = {"head": -1, "blocks": 60, "lora": 60, "all": 60}  # -1: one epoch; its steps are cheap
+_STEPS = {"head": -1, "blocks": 48, "lora": 48, "all": 48}  # -1: one epoch; its steps are cheap
 
 
 def pairs(

@@ -21,8 +21,16 @@ _REWARDS = tuple(f"reward-{part}" for part in ("head", "blocks", "all"))
 _POLICY = ("grpo", "rloo", "ppo")
 _RETRAINED = ("retrained-myopic", "retrained-residual")
 
-#: All studies. "overoptimization" reads the models that "reward-all" and "gold" have saved.
-NAMES = (*_REWARDS, "gold", "overoptimization", *OBJECTIVES, *_POLICY, *_RETRAINED, "grade-school")
+#: All studies. "overoptimization" reads the models that "reward-blocks" and "gold" have saved.
+NAMES = (
+    *_REWARDS,
+    "gold",
+    "overoptimization",
+    *OBJECTIVES,
+    *_POLICY,
+    *_RETRAINED,
+    "grade-school",
+)
 
 _QUICK: dict[str, dict[str, Any]] = {
     "reward": {"longest": 48, "held_out": 32, "steps": 2, "batch": 8},
@@ -99,7 +107,7 @@ def _study(name: str, folder: Path, saved: Path, seed: int, quick: bool) -> dict
     if name == "gold":
         return gold_reward(seed=seed, save=saved, **sizes("gold"))
     if name == "overoptimization":
-        models = (folder / f"{one}.safetensors" for one in ("reward-all", "gold"))
+        models = (folder / f"{one}.safetensors" for one in ("reward-blocks", "gold"))
         return overoptimization(*models, seed=seed, **sizes("overoptimization"))
     if name in OBJECTIVES:
         return preferences(name, seed=seed, **sizes("preferences"), **toys)

@@ -19,17 +19,17 @@ from ..verifiers import NumericMatch
 
 __all__ = ["exact_match", "grade_school", "retrained", "sums", "verifiable"]
 
-_TOKENS = 4
+_TOKENS = 3
 
 
 def sums(most: int = 9) -> dict[str, Dataset]:
-    """All sums of two numbers from 0 to `most`, as a plain text ``a + b =``.
+    """All sums of two numbers from 0 to `most`, as a plain text ``a+b=`` below a worked example.
 
     What is to be learned: to write the sum, and no other number behind it. A quarter is held out,
     by hash of the prompt.
     """
     rows = [
-        {"prompt": f"{a} + {b} =", "answer": a + b}
+        {"prompt": f"3+4=7\n{a}+{b}=", "answer": a + b}
         for a in range(most + 1)
         for b in range(most + 1)
     ]
@@ -77,7 +77,7 @@ def _config(objective: str, steps: int, prompts: int, seed: int, **more: Any) ->
 def verifiable(
     objective: str = "grpo",
     *,
-    steps: int = 50,
+    steps: int = 16,
     prompts: int = 4,
     samples: int = 8,
     seed: int = 0,
@@ -120,14 +120,14 @@ def _examples(policy: LlamaPolicy, rows: Dataset) -> list[list[str]]:
 
 def _right(question: str, answers: list[str]) -> list[float]:
     """The utility of an answer to a sum: 1 if the number it ends on is right."""
-    a, b = (int(one) for one in re.findall(r"(\d+) \+ (\d+) =$", question)[0])
+    a, b = (int(one) for one in re.findall(r"(\d+)\+(\d+)=$", question)[0])
     return _verdicts(answers, a + b)
 
 
 def retrained(
     penalty: str = "myopic",
     *,
-    steps: int = 50,
+    steps: int = 16,
     prompts: int = 4,
     samples: int = 8,
     seed: int = 0,
@@ -177,9 +177,9 @@ def retrained(
 
 def grade_school(
     *,
-    problems: int = 16,
-    steps: int = 2,
-    tokens: int = 96,
+    problems: int = 8,
+    steps: int = 1,
+    tokens: int = 64,
     seed: int = 0,
     base: LanguageModel | None = None,
 ) -> dict[str, Any]:
@@ -199,7 +199,7 @@ def grade_school(
     config = PolicyGradientConfig(
         objective="grpo",
         num_generations=4,
-        per_device_train_batch_size=8,
+        per_device_train_batch_size=4,
         max_completion_length=tokens,
         max_prompt_length=160,
         max_steps=steps,

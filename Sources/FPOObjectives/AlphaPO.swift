@@ -5,8 +5,8 @@ import FPONumerics
 ///     r(y) = β (1 − p̄^{−α})/α,   p̄ = exp(log π(y)/T)
 ///     loss = −log σ(r(y⁺) − r(y⁻) − γ)
 ///
-/// Gupta et al., arXiv:2501.03884, eq. 8; `α → 0` is SimPO. `p̄^{−α}` of a very unlikely response is
-/// beyond double precision.
+/// Gupta et al., arXiv:2501.03884; `α → 0` is SimPO. `p̄^{−α}` of a very unlikely response is beyond
+/// double precision.
 public struct AlphaPO: PreferenceLoss {
     public var beta = 2.0
     public var gamma = 0.5

@@ -5,7 +5,7 @@ import FPONumerics
 ///
 ///     loss = −log σ(β c) − log σ(−β q),   c, q = log π/π_ref of y⁺, y⁻
 ///
-/// Jung et al., arXiv:2404.04656, eq. 8 with `δ = 0`.
+/// Jung et al., arXiv:2404.04656, theorem 1: a bound on the loss of DPO; `δ = 0`.
 public struct BCO: PreferenceLoss {
     public var beta = 0.1
 

@@ -5,7 +5,7 @@ import FPONumerics
 ///
 ///     loss = −log σ(β (c − λ q)),   c, q = log π/π_ref of y⁺, y⁻
 ///
-/// Yang, Tao and Ji, arXiv:2502.07599, eq. 4, with a constant `f(λ) = λ`.
+/// Yang, Tao and Ji, arXiv:2502.07599, with a constant `f(λ) = λ`.
 public struct DPOShift: PreferenceLoss {
     public var beta = 0.1
     public var weight = 0.95

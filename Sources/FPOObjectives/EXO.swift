@@ -5,7 +5,7 @@ import FPONumerics
 ///
 ///     loss = KL(σ(β Δ) ‖ 1 − ε) = p log(p/(1 − ε)) + (1 − p) log((1 − p)/ε),   p = σ(β Δ)
 ///
-/// Ji et al., arXiv:2402.00856, eq. 15. `ε = 0` would be infinite for every pair.
+/// Ji et al., arXiv:2402.00856, eq. 16. `ε = 0` would be infinite for every pair.
 public struct EXO: PreferenceLoss {
     public var beta = 0.1
     public var labelSmoothing = 1e-3

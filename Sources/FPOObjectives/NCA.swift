@@ -5,7 +5,7 @@ import FPONumerics
 ///
 ///     loss = −log σ(β c) − ½ log σ(−β c) − ½ log σ(−β q),   c, q = log π/π_ref of y⁺, y⁻
 ///
-/// Chen et al., arXiv:2402.05369, eq. 14 with two responses.
+/// Chen et al., arXiv:2402.05369, section 4 (NCA), with one chosen and one rejected response.
 public struct NCA: PreferenceLoss {
     public var beta = 0.1
 

@@ -46,13 +46,13 @@ def torch_reward(count: int) -> Call:
 def fpo_dpo(storage: str, count: int) -> Call:
     """DPO on an adapter of SmolLM2, the reference computed in every step."""
     import fpo
+    from fpo.language import AdapterSettings
     from fpo.trainers import PreferenceConfig, PreferenceTrainer
 
     fpo.set_num_threads(len(machine.cores()))
     model = fpo.LanguageModel.from_pretrained("smollm2", storage=storage)
-    policy = fpo.LlamaPolicy(
-        model, fpo.AdapterSettings(rank=RANK, alpha=2 * RANK, dropout=0), key=fpo.random.key(0)
-    )
+    settings = AdapterSettings(rank=RANK, alpha=2 * RANK, dropout=0.0)
+    policy = fpo.LlamaPolicy(model, settings, key=fpo.random.key(0))
     config = PreferenceConfig(per_device_train_batch_size=count, beta=BETA, **SETTINGS)
     trainer = PreferenceTrainer(policy, "dpo", config, pairs(count))
 

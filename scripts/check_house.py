@@ -132,27 +132,52 @@ def check_documentation() -> Iterator[str]:
 
 
 def check_losses() -> Iterator[str]:
-    """Each loss of the header stands in the ABI's table, in Python, in the tests and the docs."""
+    """Each loss of the header stands in every file that CONTRIBUTING.md lists."""
     boundary = (ROOT / "Sources/FPOABI/Losses.swift").read_text()
     types = dict(re.findall(r"case FPO_LOSS_(\w+): (\w+)\.self", boundary))
     tests = (ROOT / "Tests/FPOObjectivesTests/LossTests.swift").read_text()
-    python = "".join(p.read_text() for p in (ROOT / "python/fpo/objectives").glob("*.py"))
     methods = (ROOT / "docs/methods.md").read_text()
-    header = re.findall(r"^    FPO_LOSS_(\w+) = ", HEADER.read_text(), flags=re.M)
-    for loss in header:
+    family = r"struct (\w+): (?:PreferenceLoss|PairRewardLoss|UnpairedLoss) "
+    structs = {
+        name: path.name
+        for path in (ROOT / "Sources/FPOObjectives").glob("*.swift")
+        for name in re.findall(family, path.read_text())
+    }
+    header = re.findall(r"^    FPO_LOSS_(\w+) = (\d+)", HEADER.read_text(), flags=re.M)
+    for loss, number in header:
         if loss not in types:
             yield f"Sources/FPOABI/Losses.swift: FPO_LOSS_{loss} has no type"
+        elif types[loss] not in structs:
+            yield f"Sources/FPOObjectives: no struct {types[loss]}"
         elif f" {types[loss]}()" not in tests.replace("[", " "):
             yield f"Tests/FPOObjectivesTests/LossTests.swift: {types[loss]} is not in the lists"
-        if f'kind = "{loss.lower()}"' not in python:
-            yield f"python/fpo/objectives: no class of kind {loss.lower()}"
         if not re.search(rf"^\|.*`FPO_LOSS_{loss}`", methods, flags=re.M):
             yield f"docs/methods.md: no row for FPO_LOSS_{loss}"
-    family = r"struct (\w+): (?:PreferenceLoss|PairRewardLoss|UnpairedLoss) "
-    for path in (ROOT / "Sources/FPOObjectives").glob("*.swift"):
-        for name in re.findall(family, path.read_text()):
-            if name not in types.values():
-                yield f"include/fpo.h: no FPO_LOSS_ for {name} of {path.name}"
+        yield from check_loss_in_python(loss.lower(), number)
+    for loss in sorted(set(types) - {name for name, _ in header}):
+        yield f"include/fpo.h: no FPO_LOSS_{loss}"
+    for name, file in structs.items():
+        if name not in types.values():
+            yield f"Sources/FPOABI/Losses.swift: no FPO_LOSS_ for {name} of {file}"
+
+
+def check_loss_in_python(kind: str, number: str) -> Iterator[str]:
+    """The class of a kind, its export, its test, its line in the changelog."""
+    classes = r"^class (\w+)\(\w+, number=(\d+)\):(?:(?!^class ).)*?^    kind = \"(\w+)\""
+    for path in (ROOT / "python/fpo/objectives").glob("*.py"):
+        text = path.read_text()
+        for name, found, own in re.findall(classes, text, flags=re.M | re.S):
+            if own != kind or found != number:
+                continue
+            if f'    "{name}",\n' not in text:
+                yield f"{path.relative_to(ROOT)}: {name} is not in __all__"
+            if f"`{name}`" not in (ROOT / "CHANGELOG.md").read_text():
+                yield f"CHANGELOG.md: `{name}` is not named"
+            test = (ROOT / "python/tests/test_objectives.py").read_text()
+            if f'    "{kind}": (' not in test and f"objectives.{name}(" not in test:
+                yield f"python/tests/test_objectives.py: no formula of {kind}"
+            return
+    yield f"python/fpo/objectives: no class of kind {kind} with the number {number}"
 
 
 def check_allowances() -> Iterator[str]:

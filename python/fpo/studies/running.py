@@ -42,9 +42,10 @@ _QUICK: dict[str, dict[str, Any]] = {
 }
 
 
-def needs_data(name: str) -> bool:
+def needs_data(name: str, *, quick: bool = False) -> bool:
     """Whether a study cannot do without the folder that ``FPO_DATA`` names."""
-    return name in ("gold", "overoptimization", "grade-school")
+    pairs = name in (*_REWARDS, *OBJECTIVES)
+    return not quick if pairs else name not in (*_POLICY, *_RETRAINED)
 
 
 def toy_pairs() -> Dataset:

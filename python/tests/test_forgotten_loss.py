@@ -152,6 +152,8 @@ def test_every_listed_file_is_tried() -> None:
 
 def test_no_other_file_knows_of_a_loss() -> None:
     """Nothing that is tracked names DPO-Shift but what the list has."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("what is tracked is known in a clone alone")
     named = re.compile(r"\bDPOShift\b|\bdpo_shift\b|\bFPO_LOSS_DPO_SHIFT\b")
     found: set[str] = set()
     for path in check_house.tracked():

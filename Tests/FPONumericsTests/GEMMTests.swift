@@ -2,7 +2,11 @@ import FPONumerics
 import FPOTestSupport
 import Testing
 
-@Test(arguments: [(1, 1, 1), (5, 7, 3), (100, 17, 40), (16, 300, 70), (9, 33, 600)])
+// More than a block of rows, columns and depths, upright and turned, and whole blocks of them.
+@Test(arguments: [
+    (1, 1, 1), (5, 7, 3), (100, 17, 40), (16, 300, 70), (9, 33, 600), (97, 18, 530), (2, 400, 530),
+    (800, 3, 300),
+])
 func gemmIsTheNaiveSum(_ shape: (m: Int, n: Int, k: Int)) {
     let (m, n, k) = shape
     for flags in 0..<8 {

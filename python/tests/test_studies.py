@@ -7,7 +7,7 @@ import importlib.util
 import numpy as np
 import pytest
 from fpo import numerics
-from fpo.errors import DomainError
+from fpo.errors import ArgumentError
 from fpo.studies.gold import best_of_n_curve
 from fpo.studies.rewards import calibration
 from fpo.studies.running import NAMES, needs_data, result, run, toy_pairs
@@ -74,5 +74,5 @@ def test_names(tmp_path):
     assert len(NAMES) == len(set(NAMES)) == 15
     assert len(toy_pairs()) == 100
     assert needs_data("dpo") and needs_data("gold", quick=True) and not needs_data("ppo")
-    with pytest.raises(DomainError, match="reward-head"):
+    with pytest.raises(ArgumentError, match="did you mean 'reward-"):
         run("rewards", tmp_path)

@@ -75,7 +75,7 @@ def reward_trainer(data=None, evaluation=None, trainable="all", **changes):
 
 @pytest.mark.parametrize("trainable", ["head", "blocks", "lora", "all"])
 def test_a_reward_model_learns_to_tell_better_from_worse(trainable):
-    rate = 1e-2 if trainable in ("blocks", "all") else 5e-2
+    rate = 5e-2 if trainable == "head" else 1e-2  # adapters leave their minimum at 2e-2
     trainer = reward_trainer(
         evaluation=pairs(32, 1), trainable=trainable, learning_rate=rate, num_train_epochs=10
     )

@@ -60,7 +60,9 @@ def _verdicts(answers: list[str], right: int) -> list[float]:
     return [float(NumericMatch().verify(one, answer=int(right)).reward or 0.0) for one in answers]
 
 
-def _config(objective: str, steps: int, prompts: int, seed: int, **more: Any) -> Any:
+def _config(
+    objective: str, steps: int, prompts: int, seed: int, **more: Any
+) -> PolicyGradientConfig:
     return PolicyGradientConfig(
         objective=objective,
         learning_rate=2e-4,
@@ -88,18 +90,24 @@ def verifiable(
     A step is 8 answers to each of some `prompts`, and one pass over them.
     """
     config = _config(objective, steps, prompts, seed)
-    policy = build(config, base)
+    found = _trained(build(config, base), NumericMatch(), config, samples)
+    return {"objective": objective, **found}
+
+
+def _trained(
+    policy: LlamaPolicy, reward: Any, config: PolicyGradientConfig, samples: int, **more: Any
+) -> dict[str, Any]:
+    """Trains on sums; exact match before and after, and some answers."""
     parts = sums()
-    key = random.fold(random.key(seed), 1)
+    key = random.fold(random.key(config.seed), 1)
     before = exact_match(policy, parts["test"], samples=samples, key=key)
     trainer = PolicyGradientTrainer(
-        policy, NumericMatch(), config=config, train_dataset=parts["train"]
+        policy, reward, config=config, train_dataset=parts["train"], **more
     )
     log = trainer.train(progress=False)
     return {
-        "objective": objective,
         "prompts": {name: len(part) for name, part in parts.items()},
-        "seed": seed,
+        "seed": config.seed,
         "log": log,
         "before": before,
         "after": exact_match(policy, parts["test"], samples=samples, key=key),
@@ -154,24 +162,15 @@ def retrained(
     model = LlamaReward(
         policy.base, 20, pooling="last", sees_prompt=True, hidden=32, scale=0.05, key=seed
     )
-    parts = sums()
-    key = random.fold(random.key(seed), 1)
-    before = exact_match(policy, parts["test"], samples=samples, key=key)
-    trainer = PolicyGradientTrainer(
-        policy, model, config=config, train_dataset=parts["train"], oracle=_right
-    )
-    log = trainer.train(progress=False)
+    found = _trained(policy, model, config, samples, oracle=_right)
+    log = found["log"]
     gains = [row["utility/winner"] - row["utility/reference"] for row in log]
     mean, error = mean_error(gains)
     return {
         "penalty": penalty,
-        "seed": seed,
-        "log": log,
-        "before": before,
-        "after": exact_match(policy, parts["test"], samples=samples, key=key),
+        **found,
         "winner_over_reference": {"mean": mean, "error": error},
         "labels": log[-1]["fpo/labels"],
-        "examples": _examples(policy, parts["test"]),
     }
 
 

@@ -42,68 +42,54 @@ class Learner(Protocol):
         """Writes what was learned, for use elsewhere."""
 
 
-class PolicyLearner:
-    """The adapter of a policy, with the library's AdamW."""
+class _VectorLearner:
+    """A flat vector in the library with its gradient and the library's AdamW."""
 
-    def __init__(self, policy: LlamaPolicy):
-        self.policy = policy
+    def __init__(self, model: LlamaPolicy | TextReward):
+        self._model = model
 
     @property
     def flat(self) -> NDArray[np.float32]:
-        """The adapter's parameters."""
-        return self.policy.flat
+        """All parameters."""
+        return self._model.flat
 
     @flat.setter
     def flat(self, value: NDArray[Any]) -> None:
-        self.policy.flat = value
+        self._model.flat = value
 
     def step(self, learning_rate: float, weight_decay: float, max_grad_norm: float) -> float:
         """One step of AdamW; at learning rate 0 its moments alone move."""
-        return self.policy.step(
+        return self._model.step(
             max(learning_rate, _ZERO), weight_decay=weight_decay, max_grad_norm=max_grad_norm
         )
 
     def state(self) -> Arrays:
         """Parameters and moments."""
-        return {"bytes": np.frombuffer(self.policy.state(), dtype=np.uint8)}
+        return {"bytes": np.frombuffer(self._model.state(), dtype=np.uint8)}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Goes back to a `state`."""
-        self.policy.restore(state["bytes"].tobytes())
+        self._model.restore(state["bytes"].tobytes())
+
+
+class PolicyLearner(_VectorLearner):
+    """The adapter of a policy."""
+
+    def __init__(self, policy: LlamaPolicy):
+        super().__init__(policy)
+        self.policy = policy
 
     def save(self, folder: Path) -> None:
         """Writes ``adapter/`` in PEFT's format."""
         self.policy.save_adapter(folder / "adapter")
 
 
-class RewardLearner:
-    """A text reward, with the library's AdamW."""
+class RewardLearner(_VectorLearner):
+    """What is trained of a text reward."""
 
     def __init__(self, reward: TextReward):
+        super().__init__(reward)
         self.reward = reward
-
-    @property
-    def flat(self) -> NDArray[np.float32]:
-        """The reward's parameters."""
-        return self.reward.flat
-
-    @flat.setter
-    def flat(self, value: NDArray[Any]) -> None:
-        self.reward.flat = value
-
-    def step(self, learning_rate: float, weight_decay: float, max_grad_norm: float) -> float:
-        """One step of AdamW; at learning rate 0 its moments alone move."""
-        return self.reward.step(
-            max(learning_rate, _ZERO), weight_decay=weight_decay, max_grad_norm=max_grad_norm
-        )
-
-    def state(self) -> Arrays:
-        """Parameters and moments."""
-        return {"bytes": np.frombuffer(self.reward.state(), dtype=np.uint8)}
-
-    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Goes back to a `state`."""
-        self.reward.restore(state["bytes"].tobytes())
 
     def save(self, folder: Path) -> None:
         """Writes ``reward.safetensors``: the trained parameters by name."""
